@@ -1,0 +1,1 @@
+"""Elastic application servers for Kubernetes: the part that touches the world."""

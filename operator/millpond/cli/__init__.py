@@ -1,0 +1,1 @@
+"""The `millpond` command: one module per verb, imported only when it is called."""

@@ -1,0 +1,1 @@
+"""Millpond's decisions: pure functions over frozen values. Standard library only, no I/O, no clock."""

@@ -1,0 +1,93 @@
+"""The world as a value: what one cycle observed. Unknown is None, never zero."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from millpond_policies.learning import Memory
+
+
+
+class GoalKind(StrEnum):
+    AVERAGE = "averageResponseTime"
+    PERCENTILE = "percentileResponseTime"
+    DISCRETIONARY = "discretionary"
+
+
+class Mode(StrEnum):
+    AUTOMATIC = "Automatic"
+    MANUAL = "Manual"
+
+
+class Freshness(StrEnum):
+    """How far the response-time metrics can be trusted. Only FRESH may shrink anything."""
+
+    FRESH = "Fresh"
+    STALE = "Stale"  # had some, but the newest is too old
+    PARTIAL = "Partial"  # a router that may serve this app did not report
+    MISSING = "Missing"  # never had any
+
+
+class ServerState(StrEnum):
+    PENDING = "Pending"  # no node yet, or its process has not started
+    STARTING = "Starting"  # running, not ready yet
+    SERVING = "Serving"  # ready, and every router knows it
+    UNHEALTHY = "Unhealthy"  # was ready, is not any more
+    DRAINING = "Draining"  # named as a victim; finishes what it has
+    TERMINATING = "Terminating"  # being deleted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    kind: GoalKind
+    target_ms: float | None = None  # None only for DISCRETIONARY
+    percentile: float | None = None  # 1..99, only for PERCENTILE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    uid: str
+    name: str
+    edition: str
+    state: ServerState
+    created_s: float  # epoch seconds
+    node: str | None = None
+    serving_since_s: float | None = None
+    in_flight: int | None = None  # requests active and pending, all routers; None: unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditionView:
+    """One edition of an app and the replicas ordered for it."""
+
+    name: str
+    ordered: int  # spec.replicas of its ReplicaSet
+    memory: Memory = field(default_factory=Memory)
+    freshness: Freshness = Freshness.MISSING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class App:
+    key: str  # namespace/name
+    edition: str  # the one that spec names; always among `editions`
+    goal: Goal
+    min_servers: int
+    max_servers: int
+    importance: int = 4  # 1 highest .. 7 lowest
+    mode: Mode = Mode.AUTOMATIC
+    manual_servers: int = 1
+    paused_until_s: float | None = None  # None: not paused
+    static: bool = False  # its pool is allocated by hand
+    editions: tuple[EditionView, ...] = ()
+    servers: tuple[Server, ...] = ()
+
+    def view(self, edition: str) -> EditionView | None:
+        return next((e for e in self.editions if e.name == edition), None)
+
+    def servers_of(self, edition: str, *states: ServerState) -> tuple[Server, ...]:
+        """Servers of an edition, in any of ``states`` (all states when none is given)."""
+        return tuple(s for s in self.servers if s.edition == edition and (not states or s.state in states))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    apps: tuple[App, ...] = ()
