@@ -1,0 +1,79 @@
+"""The sample app as a real process on a free port."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+APP = Path(__file__).resolve().parents[2] / "examples" / "sample_app" / "app.py"
+ADDRESS = "127.0.0.1"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((ADDRESS, 0))
+        return int(probe.getsockname()[1])
+
+
+def status(url: str) -> int | None:
+    """HTTP status, or None when nobody listens."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return None
+
+
+def wait_until(predicate: Callable[[], bool], timeout_s: float, why: str) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not predicate():
+        assert time.monotonic() < deadline, f"after {timeout_s} s still not: {why}"
+        time.sleep(0.02)
+
+
+@dataclass(frozen=True)
+class RunningApp:
+    url: str
+    process: subprocess.Popen[str]
+
+    def wait_ready(self) -> None:
+        wait_until(lambda: status(f"{self.url}/readyz") == 200, 20, "the sample app is ready")
+
+    def terminate(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+
+
+@pytest.fixture
+def run_app() -> Iterator[Callable[..., RunningApp]]:
+    """Starts a sample app with these environment variables: run_app(SLOTS="2"). Ended after the test."""
+    running: list[subprocess.Popen[str]] = []
+
+    def run(*, wait: bool = True, **env: str) -> RunningApp:
+        port = free_port()
+        process = subprocess.Popen(
+            [sys.executable, str(APP)],
+            env={"PATH": os.environ["PATH"], "HOST": ADDRESS, "PORT": str(port), **env},
+            stdout=subprocess.DEVNULL,
+            text=True,
+        )
+        running.append(process)
+        app = RunningApp(f"http://{ADDRESS}:{port}", process)
+        if wait:
+            app.wait_ready()
+        return app
+
+    yield run
+    for process in running:
+        process.kill()
+        process.wait()
