@@ -6,11 +6,17 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 Clock: TypeAlias = Callable[[], float]
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def now_s() -> float:
     """Seconds since the epoch."""
     return time.time()
+
+
+def steady_s() -> float:
+    """Seconds that only ever grow, asleep or not, whoever sets the clock: for ages and deadlines."""
+    return time.clock_gettime(_STEADY)
 
 
 def rfc3339(at_s: float) -> str:

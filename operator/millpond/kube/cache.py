@@ -1,0 +1,194 @@
+"""What the API server holds, kept up to date: LIST replaces all, WATCH follows, nothing dead lingers."""
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar
+
+from millpond.clock import Clock, steady_s
+from millpond.kube.client import Api, Object
+from millpond.kube.errors import ClusterError, Gone, Unavailable
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+def key_of(obj: Object) -> str:
+    """namespace/name, or the name alone of a cluster-wide object."""
+    meta = obj["metadata"]
+    return f"{meta['namespace']}/{meta['name']}" if meta.get("namespace") else str(meta["name"])
+
+
+def version_of(obj: Object) -> int:
+    """The resourceVersion as a number: Kubernetes promises that they are ordered within one resource."""
+    return int(obj["metadata"]["resourceVersion"])
+
+
+class Store(Generic[T]):
+    """The objects of one resource as `keep` trimmed them, by key. Written by a Reflector and by `own`."""
+
+    def __init__(self, keep: Callable[[Object], T], clock: Clock = steady_s) -> None:
+        self.synced = False
+        self._keep = keep
+        self._clock = clock
+        self._items: dict[str, T] = {}
+        self._versions: dict[str, int] = {}
+        self._seen = 0  # the watch has told everything up to this version
+        self._alive_s = clock()
+
+    def items(self) -> Mapping[str, T]:
+        return MappingProxyType(self._items)
+
+    def get(self, key: str) -> T | None:
+        return self._items.get(key)
+
+    def age_s(self, now_s: float) -> float:
+        """Seconds since the API server last proved that it tells us of changes. ``now_s``: same clock."""
+        return now_s - self._alive_s
+
+    def own(self, obj: Object) -> None:
+        """Take over what the API server answered to our own write, in case the watch is late.
+
+        Ignored when the watch is already past it: then the object may have changed again, or be gone.
+        """
+        if version_of(obj) > max(self._seen, self._versions.get(key_of(obj), 0)):
+            self._put(obj)
+
+    def prove_alive(self) -> None:
+        self._alive_s = self._clock()
+
+    def replace(self, objects: list[Object], version: int) -> None:
+        """The answer of a LIST: what is not in it is gone, unless our own write is newer than the list."""
+        newer = {key for key, own in self._versions.items() if own > version}
+        kept = {key: self._items[key] for key in newer}
+        kept_versions = {key: self._versions[key] for key in newer}
+        self._items = {key_of(o): self._keep(o) for o in objects} | kept
+        self._versions = {key_of(o): version_of(o) for o in objects} | kept_versions
+        self._seen = version
+        self.synced = True
+        self.prove_alive()
+
+    def apply(self, event: str, obj: Object) -> bool:
+        """One line of a WATCH; True when something changed for the reader."""
+        self.prove_alive()
+        self._seen = max(self._seen, version_of(obj))
+        if event == "BOOKMARK" or version_of(obj) <= self._versions.get(key_of(obj), 0):
+            return False
+        if event == "DELETED":
+            self._versions.pop(key_of(obj), None)
+            return self._items.pop(key_of(obj), None) is not None
+        self._put(obj)
+        return True
+
+    def _put(self, obj: Object) -> None:
+        key = key_of(obj)
+        self._items[key] = self._keep(obj)
+        self._versions[key] = version_of(obj)
+
+
+class Reflector(Generic[T]):
+    """Keeps a Store equal to what the API server holds, whatever happens to the connection."""
+
+    BACK_OFF_S = (0.5, 15.0)
+
+    def __init__(
+        self,
+        api: Api,
+        path: str,
+        label_selector: str | None = None,
+        *,
+        keep: Callable[[Object], T],
+        on_change: Callable[[], None] = lambda: None,
+        clock: Clock = steady_s,
+        watch_s: float = 50.0,
+        grace_s: float = 10.0,
+    ) -> None:
+        """``watch_s``: a watch is renewed after about this long; ``grace_s`` later it counts as stuck."""
+        self.store: Store[T] = Store(keep, clock)
+        self.path = path
+        self.relists = 0
+        self._api = api
+        self._selector = label_selector
+        self._on_change = on_change
+        self._watch_s = watch_s
+        self._grace_s = grace_s
+        self._version: str | None = None  # to watch from; None: list first
+        self._delay_s = 0.0
+        self._listed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name=f"reflector {self.path}")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    @property
+    def dead(self) -> bool:
+        """True when the task ended by itself, which only a bug can do."""
+        return self._task is not None and self._task.done()
+
+    async def wait_synced(self) -> None:
+        """Returns when the first LIST has come; until then the store is empty and means nothing."""
+        await self._listed.wait()
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._list_if_needed()
+                await self._follow()
+            except Gone:
+                self._version = None
+            except ClusterError as error:
+                log.warning("watch of %s: %s", self.path, error)
+                await self._back_off()
+
+    async def _list_if_needed(self) -> None:
+        if self._version is not None:
+            return
+        objects, version = await self._api.list(self.path, self._selector)
+        self.store.replace(objects, int(version))
+        self._version = version
+        self.relists += 1
+        self._listed.set()
+        self._on_change()
+
+    async def _follow(self) -> None:
+        """One watch from its start to its regular end."""
+        assert self._version is not None
+        watch_s = self._watch_s * random.uniform(0.8, 1.0)
+        before_s = steady_s()
+        events = self._api.watch(self.path, self._version, watch_s, self._selector, self._grace_s)
+        async with aclosing(events):
+            async for event, obj in events:
+                self._take(event, obj)
+        self.store.prove_alive()
+        if steady_s() - before_s < min(1.0, watch_s / 2):
+            raise Unavailable("it ended at once")
+        self._delay_s = 0.0
+
+    def _take(self, event: str, obj: Object) -> None:
+        if event == "ERROR":
+            self._version = None  # whatever it was: start afresh
+            raise _watch_error(obj)
+        self._delay_s = 0.0
+        self._version = str(obj["metadata"]["resourceVersion"])
+        if self.store.apply(event, obj):
+            self._on_change()
+
+    async def _back_off(self) -> None:
+        first_s, most_s = self.BACK_OFF_S
+        self._delay_s = min(most_s, max(first_s, self._delay_s * 2))
+        await asyncio.sleep(self._delay_s * random.uniform(0.7, 1.0))
+
+
+def _watch_error(status: dict[str, Any]) -> ClusterError:
+    said = f"the server ended the watch: {status.get('message', status)}"
+    return Gone(said, 410) if status.get("code") == 410 else Unavailable(said, int(status.get("code") or 0))

@@ -1,0 +1,86 @@
+"""Verdicts as they are kept in ElasticApp.status.decisions, and those entries as text for people."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from millpond.clock import rfc3339
+from millpond_policies.actions import CancelRetire, CancelStarting, Grow, Hold, Input, Retire, Verdict
+
+KEPT = 20
+Entry = dict[str, Any]
+
+
+def entry(verdict: Verdict, now_s: float) -> Entry:
+    """{at, edition, action, reason, servers, wanted, needed?, limitedBy?, inputs{}, refused[], message}"""
+    because = verdict.because
+    recorded: Entry = {
+        "at": rfc3339(now_s),
+        "edition": verdict.edition,
+        "action": type(verdict).__name__,
+        "reason": because.reason.value,
+        "servers": because.servers,
+        "wanted": because.wanted,
+        "inputs": {name: _text(value) for name, value in because.inputs},
+        "refused": [{"servers": r.servers, "reason": r.reason.value} for r in because.refused],
+        "message": _message(verdict),
+    }
+    if because.needed is not None:
+        recorded["needed"] = because.needed
+    if because.limited_by is not None:
+        recorded["limitedBy"] = because.limited_by.value
+    return recorded
+
+
+def record(decisions: Sequence[Mapping[str, Any]], verdict: Verdict, now_s: float) -> list[Entry]:
+    """The decisions with this verdict first if it is news about its edition; else equal to the given."""
+    before = [dict(d) for d in decisions]
+    new = entry(verdict, now_s)
+    newest = next((d for d in before if d["edition"] == verdict.edition), None)
+    if newest is not None and _gist(newest) == _gist(new):
+        return before
+    return [new, *before][:KEPT]
+
+
+def _gist(recorded: Mapping[str, Any]) -> tuple[object, ...]:
+    """What makes a decision another one. The figures behind it move all the time and don't."""
+    target = None if recorded["action"] == Hold.__name__ else recorded["message"]
+    return recorded["action"], recorded["reason"], recorded["wanted"], target
+
+
+def _message(verdict: Verdict) -> str:
+    now = verdict.because.servers
+    match verdict:
+        case Grow(to=to):
+            return f"order {to - now} more: {now} → {to} servers"
+        case CancelStarting(to=to):
+            return f"take back {now - to} that do not serve yet: {now} → {to} servers"
+        case Retire(name=name):
+            return f"drain {name}, then delete it: {now} → {now - 1} servers"
+        case CancelRetire(name=name):
+            return f"let {name} serve again: {now} servers"
+        case Hold():
+            return f"stay at {now} {'server' if now == 1 else 'servers'}"
+
+
+def _text(value: Input) -> str:
+    if value is None:
+        return "unknown"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def as_text(recorded: Mapping[str, Any]) -> str:
+    """One decision in a few lines: what, why, from which figures, what else was looked at and refused."""
+    lines = [f"{recorded['at']}  {recorded['action']}  {recorded.get('message', '')}".rstrip()]
+    lines.append(f"    because   {recorded['reason']}{_sizes(recorded)}")
+    if recorded.get("limitedBy"):
+        lines.append(f"    limit     {recorded['limitedBy']}")
+    if recorded.get("inputs"):
+        lines.append("    inputs    " + ", ".join(f"{k}={v}" for k, v in sorted(recorded["inputs"].items())))
+    for option in recorded.get("refused", []):
+        lines.append(f"    refused   {option['servers']} servers: {option['reason']}")
+    return "\n".join(lines)
+
+
+def _sizes(recorded: Mapping[str, Any]) -> str:
+    needed = f"needed {recorded['needed']}, " if recorded.get("needed") is not None else ""
+    return f" ({needed}wanted {recorded['wanted']}, ordered {recorded['servers']})"

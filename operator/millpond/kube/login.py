@@ -1,0 +1,60 @@
+"""Where the API server is and who we are there: from a kubeconfig, or from the pod's service account."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from kubernetes.aio.client import Configuration
+from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+from kubernetes.aio.config.incluster_config import SERVICE_CERT_FILENAME, SERVICE_TOKEN_FILENAME
+
+from millpond.kube.errors import Forbidden
+
+_FILE_KEYS = ("tokenFile", "client-certificate", "client-key", "certificate-authority")
+
+
+class Login:
+    """Reads the credentials, and knows when the files they came from have changed (a rotated token)."""
+
+    def __init__(self, kubeconfig: Path | None = None) -> None:
+        """``kubeconfig`` None: the service account of the pod that this runs in."""
+        self._kubeconfig = kubeconfig
+        self._seen: Mapping[Path, int] = {}
+
+    async def configuration(self) -> Configuration:
+        """The credentials as they are now; raises Forbidden with a sentence when they cannot be read."""
+        self._seen = await asyncio.to_thread(self._stamps)
+        configuration = Configuration()
+        try:
+            if self._kubeconfig is None:
+                load_incluster_config(configuration, try_refresh_token=False)
+            else:
+                await load_kube_config(str(self._kubeconfig), None, configuration, persist_config=False)
+        except (ConfigException, OSError, yaml.YAMLError, TypeError) as error:
+            where = self._kubeconfig or "the service account of this pod"
+            raise Forbidden(f"cannot log in with {where}: {error}") from error
+        return configuration
+
+    def changed(self) -> bool:
+        return self._stamps() != self._seen
+
+    def _stamps(self) -> Mapping[Path, int]:
+        return {file: file.stat().st_mtime_ns for file in self._files() if file.exists()}
+
+    def _files(self) -> tuple[Path, ...]:
+        if self._kubeconfig is None:
+            return (Path(SERVICE_TOKEN_FILENAME), Path(SERVICE_CERT_FILENAME))
+        return (self._kubeconfig, *_named_in(self._kubeconfig))
+
+
+def _named_in(kubeconfig: Path) -> list[Path]:
+    """Files that a kubeconfig points to."""
+    try:
+        content: Any = yaml.safe_load(kubeconfig.read_text())
+        entries = [*(u["user"] for u in content["users"]), *(c["cluster"] for c in content["clusters"])]
+        names = [entry[key] for entry in entries if entry for key in _FILE_KEYS if key in entry]
+    except (OSError, yaml.YAMLError, KeyError, TypeError):
+        return []  # loading it will say what is wrong
+    return [kubeconfig.parent / name for name in names]
