@@ -1,0 +1,124 @@
+"""kopf watches our four kinds and wakes the cycle. Nothing is decided, patched or finalised here.
+
+kopf cancels whatever tasks it finds in its event loop when it ends, and takes over the signals of the main
+thread: so it gets a thread and a loop of its own, and speaks to ours through thread-safe calls only.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import kopf
+
+from millpond.api.names import GROUP, PLURALS, VERSION
+from millpond.kube.login import Login
+
+Wake = Callable[[str], None]
+log = logging.getLogger(__name__)
+
+
+def registry(wake: Wake, login: Login) -> kopf.OperatorRegistry:
+    """Handlers that call ``wake("plural namespace/name")`` on every change of our kinds, also deletions."""
+    handlers = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=handlers)
+    async def log_in(**_: Any) -> kopf.ConnectionInfo:
+        return await connection(login)
+
+    for plural in PLURALS.values():
+        _listen(handlers, plural, wake)
+    return handlers
+
+
+def _listen(handlers: kopf.OperatorRegistry, plural: str, wake: Wake) -> None:
+    @kopf.on.event(GROUP, VERSION, plural, registry=handlers, id=f"wake-{plural}")
+    async def changed(namespace: str | None, name: str, **_: Any) -> None:
+        wake(f"{plural} {namespace}/{name}" if namespace else f"{plural} {name}")
+
+
+async def connection(login: Login) -> kopf.ConnectionInfo:
+    """The same credentials as the cycle's, in kopf's words."""
+    found = await login.configuration()
+    scheme, _, token = (found.api_key.get("BearerToken") or "").partition(" ")
+    return kopf.ConnectionInfo(
+        server=found.host,
+        ca_path=found.ssl_ca_cert,
+        insecure=not found.verify_ssl,
+        scheme="Bearer" if scheme.lower() == "bearer" else (scheme or None),
+        token=token or None,
+        certificate_path=found.cert_file,
+        private_key_path=found.key_file,
+    )
+
+
+def settings() -> kopf.OperatorSettings:
+    """Deadlines on everything, no events posted, nothing written on our objects."""
+    chosen = kopf.OperatorSettings()
+    watching, network, process = chosen.watching, chosen.networking, chosen.process
+    watching.server_timeout, watching.client_timeout = 240, 300
+    watching.connect_timeout, watching.inactivity_timeout = 5, 70
+    watching.reconnect_backoff, watching.chunk_size = 1, 500
+    network.connect_timeout, network.request_timeout = 5, 15
+    network.error_backoffs = [0.5, 1, 2, 4, 8, 15]
+    chosen.persistence.finalizer = "millpond.dev/finalizer"
+    chosen.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix="millpond.dev")
+    chosen.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix="millpond.dev")
+    chosen.posting.enabled = False
+    chosen.posting.loggers = False
+    chosen.queueing.error_delays = [1, 2, 5, 10, 30, 60]
+    chosen.scanning.disabled = True
+    process.ultimate_exiting_timeout = None  # the operator's own end decides
+    return chosen
+
+
+class KopfThread:
+    """Runs kopf in a thread. When it ends without being asked to, `alive` is False and `ended` returns."""
+
+    def __init__(self, wake: Wake, login: Login) -> None:
+        """``wake`` is called in the event loop that calls `start`."""
+        self._wake = wake
+        self._login = login
+        self._stop = threading.Event()
+        self._ended = asyncio.Event()
+        self._error: BaseException | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        loop = asyncio.get_running_loop()
+
+        def wake(what: str) -> None:
+            loop.call_soon_threadsafe(self._wake, what)
+
+        def run() -> None:
+            try:
+                asyncio.run(self._operate(registry(wake, self._login)))
+            except BaseException as error:  # reported by `ended`, whatever it was
+                self._error = error
+            finally:
+                if not loop.is_closed():
+                    loop.call_soon_threadsafe(self._ended.set)
+
+        self._thread = threading.Thread(target=run, name="kopf", daemon=True)
+        self._thread.start()
+
+    async def _operate(self, handlers: kopf.OperatorRegistry) -> None:
+        await kopf.operator(
+            registry=handlers, settings=settings(), clusterwide=True, standalone=True, stop_flag=self._stop
+        )
+
+    @property
+    def alive(self) -> bool:
+        return self._thread is not None and self._thread.is_alive() and not self._ended.is_set()
+
+    async def ended(self) -> None:
+        """Returns when kopf was stopped, raises RuntimeError when it ended by itself."""
+        await self._ended.wait()
+        if not self._stop.is_set():
+            raise RuntimeError(f"kopf has ended: {self._error or 'without an error'}") from self._error
+
+    async def stop(self) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join, 10.0)
