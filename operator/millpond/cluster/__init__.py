@@ -1,0 +1,1 @@
+"""An embedded Kubernetes: the real control plane and process nodes as ordinary processes of this user."""

@@ -1,0 +1,48 @@
+"""One real cluster for all tests that need it, and a namespace of its own for each."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from millpond.cluster.embedded import Cluster, NodeSpec
+from waiting import eventually
+
+
+@pytest.fixture(scope="session", autouse=True)
+def state_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Tests leave the user's own clusters alone."""
+    before, home = os.environ.get("XDG_STATE_HOME"), tmp_path_factory.mktemp("state")
+    os.environ["XDG_STATE_HOME"] = str(home)
+    yield home
+    os.environ.pop("XDG_STATE_HOME")
+    if before is not None:
+        os.environ["XDG_STATE_HOME"] = before
+
+
+@pytest.fixture(scope="session")
+def cluster(state_home: Path) -> Iterator[Cluster]:
+    """Control plane, two nodes (`node-1`, `node-2`, pool `default`), and the chart installed."""
+    pool = {"millpond.dev/pool": "default"}
+    nodes = [NodeSpec(name, labels=pool) for name in ("node-1", "node-2")] if _has_agent() else []
+    with Cluster.start(f"test-{secrets.token_hex(3)}", nodes=nodes) as running:
+        running.install_chart()
+        yield running
+
+
+@pytest.fixture
+def namespace(cluster: Cluster) -> Iterator[str]:
+    """The name of a fresh namespace, in which pods can be made at once; deleted afterwards."""
+    name = f"test-{secrets.token_hex(4)}"
+    cluster.kubectl("create", "namespace", name)
+    account = ("get", "serviceaccount", "default", f"--namespace={name}")
+    eventually(lambda: cluster.kubectl(*account), 30, "the namespace has a default service account")
+    yield name
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def _has_agent() -> bool:
+    return find_spec("millpond.cli.node") is not None
