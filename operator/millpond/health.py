@@ -67,7 +67,7 @@ class Health:
         self._checks[name] = check
 
     def watch(self, resource: str, store: Watched, *, max_age_s: float = 90.0) -> None:
-        """Red when the watch gave no sign of life for ``max_age_s``; before the first LIST: since its start."""
+        """Red without a sign of life of the watch for ``max_age_s`` (at first: since the start)."""
 
         def look() -> Finding:
             age_s = store.age_s(self._clock())

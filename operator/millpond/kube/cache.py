@@ -130,11 +130,6 @@ class Reflector(Generic[T]):
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
-    @property
-    def dead(self) -> bool:
-        """True when the task ended by itself, which only a bug can do."""
-        return self._task is not None and self._task.done()
-
     async def wait_synced(self) -> None:
         """Returns when the first LIST has come; until then the store is empty and means nothing."""
         await self._listed.wait()
@@ -148,6 +143,10 @@ class Reflector(Generic[T]):
                 self._version = None
             except ClusterError as error:
                 log.warning("watch of %s: %s", self.path, error)
+                await self._back_off()
+            except Exception:  # an object we cannot read: stay alive, but let health see that we are behind
+                log.exception("watch of %s", self.path)
+                self._version = None
                 await self._back_off()
 
     async def _list_if_needed(self) -> None:

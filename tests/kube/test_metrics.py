@@ -1,0 +1,41 @@
+from millpond.metrics import AppFigures, Metrics
+from millpond_policies.reasons import Reason
+
+
+def test_an_app_is_shown_and_vanishes_when_it_is_gone() -> None:
+    metrics = Metrics()
+    metrics.apps({"shop/web": AppFigures(desired=4, ready=2, response_ms=310.5)})
+    text = metrics.text().decode()
+    assert 'millpond_servers_desired{app="web",namespace="shop"} 4.0' in text
+    assert 'millpond_servers_ready{app="web",namespace="shop"} 2.0' in text
+    assert 'millpond_response_ms{app="web",namespace="shop"} 310.5' in text
+    metrics.apps({})
+    assert "web" not in metrics.text().decode()
+
+
+def test_an_unknown_response_time_is_absent_not_zero() -> None:
+    metrics = Metrics()
+    metrics.apps({"shop/web": AppFigures(desired=1, ready=1)})
+    assert "millpond_response_ms{" not in metrics.text().decode()
+
+
+def test_what_is_counted() -> None:
+    metrics = Metrics()
+    metrics.decided("Grow", Reason.GOAL_EXCEEDED)
+    metrics.wrote("patch", "replicasets")
+    metrics.routers({"connected": 2, "silent": 0})
+    metrics.prometheus_answers(True)
+    metrics.cycle_took(0.02)
+    metrics.age("cycle", lambda: 1.5)
+    metrics.age("pods", lambda: 3.0)
+    text = metrics.text().decode()
+    for line in (
+        'millpond_decisions_total{action="Grow",reason="GoalExceeded"} 1.0',
+        'millpond_api_writes_total{resource="replicasets",verb="patch"} 1.0',
+        'millpond_routers{state="connected"} 2.0',
+        "millpond_prometheus_up 1.0",
+        'millpond_cycle_seconds_bucket{le="0.025"} 1.0',
+        "millpond_cycle_age_seconds 1.5",
+        'millpond_watch_age_seconds{resource="pods"} 3.0',
+    ):
+        assert line in text
