@@ -1,0 +1,178 @@
+"""ElasticApp: an application whose number of servers follows its goal."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from millpond.api import names
+from millpond.api.durations import MAX_LENGTH, seconds
+from millpond.api.fields import DNS_LABEL, DateTime, EditionName, Name, lasting, matching
+from millpond.api.model import Model
+from millpond.api.resource import AGE, Column, Resource, condition_column
+from millpond.api.route import Routes
+from millpond.api.rules import Keeps, Rule
+from millpond.api.sla import SLA
+from millpond.api.status import ElasticAppStatus
+from millpond.api.template import PodTemplate
+from millpond.clock import from_rfc3339
+from millpond_policies.model import Mode
+
+ServerCount = Annotated[int, Field(strict=True, ge=1, le=1000)]
+
+
+class Paused(Model):
+    """Millpond changes nothing about the app until a moment that must be given."""
+
+    until: DateTime
+    """When the pause ends, as RFC 3339, such as 2030-01-31T18:00:00Z. In the past: not paused."""
+    reason: Annotated[str, Field(max_length=256)] = ""
+    """Why, for those who wonder."""
+
+    @property
+    def until_s(self) -> float:
+        """Seconds since the epoch."""
+        return from_rfc3339(self.until.upper())
+
+
+class Servers(Model):
+    """The limits of the number of servers."""
+
+    min: ServerCount = 1
+    """The floor: never fewer servers than this."""
+    max: ServerCount
+    """The ceiling: never more servers than this."""
+
+    rules: ClassVar = (
+        Rule(
+            cel="self.min <= self.max",
+            holds=lambda servers: servers.min <= servers.max,
+            at="min",
+            says="min {min} is greater than max {max}: lower min to {max} or less, or raise max",
+        ),
+    )
+
+
+class Affinity(Model):
+    """Requests of one session go to the same server."""
+
+    cookie: Annotated[
+        str,
+        Field(max_length=64),
+        Keeps(
+            matching(
+                r"^[A-Za-z0-9_-]+$",
+                '"{self}" is not the name of a cookie: use letters, digits, "_" and "-", such as MILLPOND',
+            )
+        ),
+    ]
+    """Name of the cookie by which the router remembers the server of a session.
+    Not one that the app itself sets."""
+
+
+class Drain(Model):
+    """How a server is ended."""
+
+    timeout: Annotated[str, Field(max_length=MAX_LENGTH), lasting(above="0s", upto="1h")] = "30s"
+    """How long a draining server may take to finish its requests and sessions: more than 0, at most 1h."""
+
+    @property
+    def timeout_s(self) -> float:
+        return seconds(self.timeout)
+
+
+class ElasticAppSpec(Model):
+    """What runs, where, under which goal and within which limits."""
+
+    pool: Name
+    """Name of the DynamicPool whose nodes the servers run on."""
+    sla: SLA
+    """The goal of the app, and where its response time is measured."""
+    mode: Mode = Mode.AUTOMATIC
+    """Automatic: Millpond decides how many servers there are. Manual: `replicas` does."""
+    paused: Paused | None = None
+    """Millpond changes nothing about the app until a moment that must be given."""
+    servers: Servers
+    """The limits of the number of servers."""
+    replicas: Annotated[int, Field(strict=True, ge=0, le=1000)] = 1
+    """The number of servers in mode Manual (`kubectl scale` sets it); ignored in mode Automatic."""
+    edition: EditionName
+    """Name of the version that `template` is. A changed template needs a new name."""
+    template: PodTemplate
+    """What the servers are made from: a PodTemplateSpec, as in a Deployment."""
+    port: Annotated[int, Field(strict=True, ge=1, le=65535)]
+    """The port of the container that serves HTTP."""
+    routes: Routes
+    """The requests that the routers send to this app."""
+    affinity: Affinity | None = None
+    """Requests of one session go to the same server; absent: to any server."""
+    drain: Drain = Drain()
+    """How a server is ended."""
+
+
+RESOURCE = Resource(
+    kind=names.ELASTICAPP,
+    short=("eapp",),
+    namespaced=True,
+    description="An application whose number of servers follows its response-time goal.",
+    spec=ElasticAppSpec,
+    status=ElasticAppStatus,
+    scale={
+        "specReplicasPath": ".spec.replicas",
+        "statusReplicasPath": ".status.replicas",
+        "labelSelectorPath": ".status.selector",
+    },
+    name_rule=matching(
+        DNS_LABEL,
+        '"{self}" cannot name an ElasticApp: use at most 63 lower-case letters, digits and "-"',
+    ),
+    columns=(
+        Column(name="Edition", path=".spec.edition", description="The version that spec names."),
+        Column(name="Goal", path=".status.goal", description="The goal of its SLA policy."),
+        Column(
+            name="Desired",
+            path=".status.servers.desired",
+            type="integer",
+            description="Servers that Millpond wants now.",
+        ),
+        Column(
+            name="Serving", path=".status.servers.ready", type="integer", description="Servers that serve."
+        ),
+        Column(name="Min", path=".spec.servers.min", type="integer", description="The floor."),
+        Column(name="Max", path=".spec.servers.max", type="integer", description="The ceiling."),
+        condition_column("SLAMet", wide=False, description="Whether the goal is met."),
+        condition_column("Ready", wide=False, description="Whether the app serves as declared."),
+        AGE,
+        Column(name="Mode", path=".spec.mode", wide=True, description="Automatic or Manual."),
+        Column(name="Policy", path=".spec.sla.policy", wide=True, description="Its SLA policy."),
+        Column(name="Pool", path=".spec.pool", wide=True, description="Its pool."),
+        Column(
+            name="Starting",
+            path=".status.servers.starting",
+            type="integer",
+            wide=True,
+            description="Servers ordered that do not serve yet.",
+        ),
+        Column(
+            name="Draining",
+            path=".status.servers.draining",
+            type="integer",
+            wide=True,
+            description="Servers that finish their last requests.",
+        ),
+        condition_column("Limited", wide=True, description="Whether it gets less than it needs."),
+        Column(name="Paused", path=".spec.paused.until", wide=True, description="Until when it is paused."),
+        Column(
+            name="Last-Decision",
+            path=".status.decisions[0].reason",
+            wide=True,
+            description="Why Millpond did what it did last.",
+        ),
+        Column(name="Host", path=".spec.routes[0].host", wide=True, description="Its first host."),
+    ),
+)
+
+
+def parse(raw: Mapping[str, Any]) -> ElasticAppSpec:
+    """The spec of a whole ElasticApp object; SpecError lists what is wrong."""
+    return RESOURCE.parse(raw)

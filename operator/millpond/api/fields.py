@@ -1,0 +1,141 @@
+"""Kinds of values that manifests hold, each with the rule that says what is right."""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field
+
+from millpond.api.durations import NOT_A_DURATION, PATTERN, is_duration, seconds
+from millpond.api.names import MAX_EDITION_LENGTH
+from millpond.api.rules import Keeps, Rule
+
+_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+DNS_LABEL = rf"^{_LABEL}$"
+DNS_NAME = rf"^{_LABEL}(\.{_LABEL})*$"
+_LABEL_KEY = r"^([a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?$"
+_LABEL_VALUE = r"^([A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?)?$"
+_DATE_TIME = (
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+
+
+def cel_string(pattern: str) -> str:
+    return "'" + pattern.replace("\\", "\\\\") + "'"
+
+
+def matching(pattern: str, says: str) -> Rule:
+    """A string must match ``pattern``, written so that RE2 and Python agree on it."""
+    found = re.compile(pattern)
+    return Rule(
+        cel=f"self.matches({cel_string(pattern)})",
+        holds=lambda text: found.fullmatch(text) is not None,
+        says=says,
+    )
+
+
+def keys_matching(pattern: str, says: str) -> Rule:
+    """All keys of a map must match; ``{bad}`` in ``says`` is one that doesn't."""
+    return _all_matching(pattern, says, "k", lambda entries: list(entries))
+
+
+def values_matching(pattern: str, says: str) -> Rule:
+    """All values of a map must match; ``{bad}`` in ``says`` is one that doesn't."""
+    return _all_matching(pattern, says, "self[k]", lambda entries: list(entries.values()))
+
+
+def _all_matching(pattern: str, says: str, cel: str, pick: Callable[[Mapping[str, str]], list[str]]) -> Rule:
+    found = re.compile(pattern)
+    matches = f"{cel}.matches({cel_string(pattern)})"
+
+    def bad(entries: Mapping[str, str]) -> list[str]:
+        return [text for text in pick(entries) if not found.fullmatch(text)]
+
+    return Rule(
+        cel=f"self.all(k, {matches})",
+        holds=lambda entries: not bad(entries),
+        says=says,
+        where={"bad": (f"self.filter(k, !{matches}).map(k, {cel})[0]", lambda entries: bad(entries)[0])},
+    )
+
+
+def lasting(*, above: str, upto: str) -> Keeps:
+    """A duration with above < value ≤ upto."""
+    is_one = f"self.matches({cel_string(PATTERN)})"
+    well_formed = Rule(cel=is_one, holds=is_duration, says=NOT_A_DURATION)
+    in_range = Rule(
+        cel=f"!{is_one} || duration(self) > duration('{above}') && duration(self) <= duration('{upto}')",
+        holds=lambda text: not is_duration(text) or seconds(above) < seconds(text) <= seconds(upto),
+        says=f"{{self}} is out of range: it must be more than {above} and at most {upto}",
+    )
+    return Keeps(well_formed, in_range)
+
+
+def is_date_time(text: str) -> bool:
+    if not re.fullmatch(_DATE_TIME, text):
+        return False
+    try:
+        return datetime.fromisoformat(text.upper()).tzinfo is not None
+    except ValueError:
+        return False
+
+
+DateTime = Annotated[
+    str,
+    Field(max_length=40),
+    Keeps(
+        Rule(
+            cel="!format.datetime().validate(self).hasValue()",
+            holds=is_date_time,
+            says='"{self}" is not a date and time: write it as RFC 3339, such as 2030-01-31T18:00:00Z',
+        )
+    ),
+]
+
+Name = Annotated[
+    str,
+    Field(max_length=253),
+    Keeps(
+        matching(
+            DNS_NAME,
+            '"{self}" is not the name of an object: use lower-case letters, digits, "-" and ".", e.g. gold',
+        )
+    ),
+]
+
+Namespace = Annotated[
+    str,
+    Field(max_length=63),
+    Keeps(
+        matching(DNS_LABEL, '"{self}" is not the name of a namespace: use lower-case letters, digits and "-"')
+    ),
+]
+
+EditionName = Annotated[
+    str,
+    Field(max_length=MAX_EDITION_LENGTH),
+    Keeps(
+        matching(
+            DNS_LABEL,
+            '"{self}" is not the name of an edition: use lower-case letters, digits and "-", such as v1',
+        )
+    ),
+]
+
+Namespaces = Annotated[
+    tuple[Namespace, ...],
+    Field(max_length=256, json_schema_extra={"x-kubernetes-list-type": "set"}),
+]
+
+NodeLabels = Annotated[
+    dict[str, Annotated[str, Field(max_length=63)]],
+    Field(max_length=16),
+    Keeps(
+        keys_matching(_LABEL_KEY, '"{bad}" is not the key of a node label: write it like millpond.dev/pool'),
+        values_matching(
+            _LABEL_VALUE,
+            '"{bad}" is not the value of a node label: use letters, digits, "-", "_" and "."',
+        ),
+    ),
+]

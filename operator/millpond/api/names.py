@@ -1,0 +1,38 @@
+"""The names that Millpond gives to things in the cluster: kinds, labels, annotations."""
+
+GROUP = "millpond.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+ELASTICAPP = "ElasticApp"
+EDITION = "Edition"
+SLAPOLICY = "SLAPolicy"
+DYNAMICPOOL = "DynamicPool"
+
+PLURALS = {
+    ELASTICAPP: "elasticapps",
+    EDITION: "editions",
+    SLAPOLICY: "slapolicies",
+    DYNAMICPOOL: "dynamicpools",
+}
+
+LABEL_APP = f"{GROUP}/app"  # on Editions, ReplicaSets and pods: the name of the ElasticApp
+LABEL_EDITION = f"{GROUP}/edition"  # on the same: the name of the edition
+LABEL_POOL = f"{GROUP}/pool"  # on nodes, by convention: the pool's nodeSelector decides
+GATE = f"{GROUP}/serving"  # readiness gate: the pod is ready and every router routes to it
+RETIRE_ANNOTATION = f"{GROUP}/retire"  # on a pod: it was named as a victim
+
+NAMESPACE = "millpond-system"
+SERVICE_ACCOUNT = "millpond-operator"
+LEASE = "millpond-operator"
+
+MAX_EDITION_LENGTH = 30
+
+
+def app_key(namespace: str, app: str) -> str:
+    return f"{namespace}/{app}"
+
+
+def edition_object(app: str, edition: str) -> str:
+    """Name of the Edition, and of its ReplicaSet."""
+    return f"{app}-{edition}"

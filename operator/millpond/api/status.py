@@ -1,0 +1,115 @@
+"""What ElasticApps report: condition, decisions, counts."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from millpond.api.model import StatusModel
+
+MAX_DECISIONS = 20
+
+Text = Annotated[str, Field(max_length=1024)]
+Word = Annotated[str, Field(max_length=128)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class ConditionStatus(StrEnum):
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class Condition(StatusModel):
+    """One thing that is so, is not so, or is not known."""
+
+    type: Word
+    """What the condition is about, such as Ready or SLAMet."""
+    status: ConditionStatus
+    """True, False or Unknown."""
+    reason: Word
+    """Why, in one word."""
+    message: Text = ""
+    """Why, in a sentence."""
+    last_transition_time: Word
+    """When `status` changed last (RFC 3339)."""
+    observed_generation: Count | None = None
+    """The metadata.generation that the condition was found for."""
+
+
+class Refused(StatusModel):
+    """An option that was looked at and not taken."""
+
+    servers: int
+    """The number of servers it would have meant."""
+    reason: Word
+    """Why it was not taken."""
+
+
+class Decision(StatusModel):
+    """Something that Millpond did, or deliberately did not do, with everything needed to explain it."""
+
+    at: Word
+    """When it was decided (RFC 3339)."""
+    edition: Word
+    """The edition it is about."""
+    action: Word
+    """What was done: Grow, Retire, CancelStarting, CancelRetire or Hold."""
+    reason: Word
+    """Why, in one word."""
+    servers: int
+    """Servers that were ordered when it was decided."""
+    wanted: int
+    """Servers that the limits leave of what is needed."""
+    needed: int | None = None
+    """Servers that the load needs to stay within the goal; absent: not known."""
+    limited_by: Word | None = None
+    """The rule that made `wanted` differ from `needed`."""
+    inputs: Annotated[dict[str, Annotated[str, Field(max_length=64)]], Field(max_length=32)] = Field(
+        default_factory=dict
+    )
+    """The numbers it was decided from."""
+    refused: Annotated[tuple[Refused, ...], Field(max_length=8)] = ()
+    """The options that were not taken."""
+    message: Text = ""
+    """The decision in a sentence."""
+
+
+class ServerCounts(StatusModel):
+    """How many servers are in which state."""
+
+    desired: Count | None = None
+    """Servers that Millpond wants now."""
+    ready: Count | None = None
+    """Servers that serve: ready, and every router routes to them."""
+    starting: Count | None = None
+    """Servers that were ordered and do not serve yet."""
+    draining: Count | None = None
+    """Servers that get no new requests and finish the running ones."""
+
+
+class ElasticAppStatus(StatusModel):
+    """What Millpond sees and does."""
+
+    observed_generation: Count | None = None
+    """The metadata.generation that this status was made for."""
+    edition: Word | None = None
+    """The edition that serves."""
+    replicas: Count | None = None
+    """All servers of the app that exist."""
+    selector: Text | None = None
+    """Label selector of the app's pods, for the scale subresource."""
+    servers: ServerCounts | None = None
+    """How many servers are in which state."""
+    goal: Text | None = None
+    """The goal of the app's SLA policy, such as average ≤ 300 ms."""
+    conditions: Annotated[
+        tuple[Condition, ...],
+        Field(
+            max_length=20,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+        ),
+    ] = ()
+    """Ready, SLAMet, MetricsAvailable, Limited, Draining, Paused and so on, each with its reason."""
+    decisions: Annotated[tuple[Decision, ...], Field(max_length=MAX_DECISIONS)] = ()
+    """The last decisions, newest first."""
