@@ -3,14 +3,9 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from millpond_policies.goals import Goal as Goal
+from millpond_policies.goals import GoalKind as GoalKind
 from millpond_policies.learning import Memory
-
-
-
-class GoalKind(StrEnum):
-    AVERAGE = "averageResponseTime"
-    PERCENTILE = "percentileResponseTime"
-    DISCRETIONARY = "discretionary"
 
 
 class Mode(StrEnum):
@@ -34,13 +29,6 @@ class ServerState(StrEnum):
     UNHEALTHY = "Unhealthy"  # was ready, is not any more
     DRAINING = "Draining"  # named as a victim; finishes what it has
     TERMINATING = "Terminating"  # being deleted
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Goal:
-    kind: GoalKind
-    target_ms: float | None = None  # None only for DISCRETIONARY
-    percentile: float | None = None  # 1..99, only for PERCENTILE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

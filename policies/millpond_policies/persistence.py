@@ -1,0 +1,74 @@
+"""Which learned values are written down, under which names, and what each of them may be."""
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any, NamedTuple
+
+TOLERANCE = 0.05  # a smaller change is not worth a write
+
+
+class Value(NamedTuple):
+    part: str
+    name: str
+    least: float
+    most: float
+    whole: bool = False
+    counts: bool = True  # whether its change alone is worth a write
+
+
+VALUES: Mapping[str, Value] = {
+    "startSeconds": Value("memory", "start_s", 0, 86_400),
+    "starts": Value("memory", "starts", 0, 5, whole=True, counts=False),
+    "baseMs": Value("capacity", "base_ms", 0.001, 600_000),
+    "tailMs": Value("capacity", "tail_ms", 0.001, 600_000),
+    "pools": Value("capacity", "pools", 0, 20, whole=True, counts=False),
+    "peakRps": Value("capacity", "peak_rps", 0.0001, 1e7),
+    "measured": Value("capacity", "measured", 0, 10, whole=True, counts=False),
+    "inferred": Value("capacity", "inferred", 0, 5, whole=True, counts=False),
+    "spread": Value("capacity", "spread", 0.3, 3, counts=False),
+    "frontierRps": Value("capacity", "frontier_rps", 0.0001, 1e7, counts=False),
+    "demandMs": Value("capacity", "demand_ms", 0.0001, 600_000),
+    "waitMs": Value("capacity", "wait_ms", 0, 600_000, counts=False),
+    "cores": Value("capacity", "cores", 0.001, 10_000),
+    "stationError": Value("capacity", "station_error", 0, 100, counts=False),
+    "lawError": Value("capacity", "law_error", 0, 100, counts=False),
+    "queuedServers": Value("capacity", "queued_servers", 0, 1e6, whole=True, counts=False),
+    "queuedRps": Value("capacity", "queued_rps", 0, 1e9, counts=False),
+    "margin": Value("load", "margin", 1, 1.25, counts=False),
+    "strikes": Value("doubt", "strikes", 0, 1000, whole=True),
+    "retryAtSeconds": Value("doubt", "retry_at_s", 0, 1e11),
+}
+
+
+def written(parts: Mapping[str, object]) -> dict[str, float]:
+    """Values that are known, to four digits (times and counts exactly)."""
+    found: dict[str, float] = {}
+    for key, value in VALUES.items():
+        number = getattr(parts[value.part], value.name)
+        if number is not None:
+            found[key] = (
+                int(number) if value.whole else round(number, 3) if number > 1e6 else float(f"{number:.4g}")
+            )
+    return found
+
+
+def restored(learned: Mapping[str, object]) -> dict[str, dict[str, Any]]:
+    """Arguments for each part: what is there and within its limits."""
+    parts: dict[str, dict[str, Any]] = {"memory": {}, "capacity": {}, "load": {}, "doubt": {}}
+    for key, value in VALUES.items():
+        number = learned.get(key)
+        if isinstance(number, bool) or not isinstance(number, int | float) or not isfinite(number):
+            continue
+        if value.least <= number <= value.most:
+            parts[value.part][value.name] = int(number) if value.whole else float(number)
+    return parts
+
+
+def differs(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
+    for key, value in VALUES.items():
+        a, b = one.get(key), other.get(key)
+        if not value.counts or a == b:
+            continue
+        if a is None or b is None or abs(a - b) > TOLERANCE * max(abs(a), abs(b)):
+            return True
+    return False
