@@ -20,6 +20,7 @@ from prometheus_api_client import PrometheusConnect
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.util.retry import Retry
 
 from millpond.prom.errors import PromError, PromRejected, PromUnavailable
@@ -127,7 +128,7 @@ class _Session(requests.Session):  # type: ignore[misc]
             if len(body) > self._most_bytes:
                 raise PromUnavailable(f"the answer has more than {self._most_bytes} bytes")
             if time.monotonic() > self.ends_s:
-                raise PromUnavailable("the answer did not end in time")
+                raise Unreachable("the answer did not end in time")
         return bytes(body)
 
 
@@ -195,15 +196,20 @@ class Client:
     def _answer(self) -> None:
         while (question := self._questions.get()) is not None:
             promql, ends_s, answer, done = question
-            try:
-                result = self._query(promql, ends_s)
-            except PromError as error:
-                answer.set_exception(error)
-            else:
-                answer.set_result(result)
+            if answer.set_running_or_notify_cancel():
+                self._settle(answer, promql, ends_s)
             done()
         self._session.close()
         self._wire.close()
+
+    def _settle(self, answer: Future[Any], promql: str, ends_s: float) -> None:
+        try:
+            result = self._query(promql, ends_s)
+        except PromError as error:
+            self._wire.cut()  # what may still be under way on this connection is of no use
+            answer.set_exception(error)
+        else:
+            answer.set_result(result)
 
     def _query(self, promql: str, ends_s: float) -> Any:
         self._session.ends_s = ends_s
@@ -212,10 +218,10 @@ class Client:
             return self._connect.custom_query(promql, params={"timeout": f"{patience_s}ms"})
         except PromError:
             raise
-        except requests.ConnectionError as error:
-            raise Unreachable(f"Prometheus can't be reached: {_root(error)}") from error
-        except requests.Timeout as error:
+        except (requests.Timeout, ReadTimeoutError) as error:
             raise Unreachable("Prometheus does not answer in time") from error
+        except (requests.ConnectionError, HTTPError) as error:
+            raise Unreachable(f"Prometheus can't be reached: {_root(error)}") from error
         except Exception as error:  # what the library and those below it leak is not a closed list
             raise PromUnavailable(
                 f"Prometheus answers something else than JSON results: {_root(error)}"

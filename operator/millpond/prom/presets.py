@@ -1,130 +1,161 @@
-"""The response time of one app over a window, as Prometheus tells it."""
+"""Response time of apps that another proxy (or the app server itself) measures.
+
+A preset knows the metric names; the app's author gives only label values, which stay literals. The namespace
+matcher is always there, so nobody reads another namespace's metrics.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
-from millpond.prom import buckets
-from millpond.prom.errors import PromRejected, PromUnknown
-from millpond.prom.reader import PromReader, Series, known
-from millpond.prom.servers import is_fresh
-from millpond.prom.sources import PRESETS, Preset, chosen, question
-from millpond_policies import histogram
+from millpond.prom import promql
+from millpond.prom.errors import PromRejected
 
-__all__ = ["PRESETS", "Response", "response_time"]
-
-COVERED = 0.8
-FEWEST_SAMPLES = 3
+_RESERVED = frozenset(
+    {"le", "quantile", "namespace", "exported_namespace", "destination_service_namespace", "reporter"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Response:
-    """What an app's proxies counted in the ``window_s`` before ``at_s``: parts of one ``learning.Sample``.
+class Preset:
+    name: str
+    count: str
+    total: str
+    """Sum of response times."""
+    buckets: str | None
+    ms: float
+    """Milliseconds in the unit of ``total`` and of the buckets' bounds."""
+    answers: str
+    """The counter of answers by status that errors are counted with; may be ``count``."""
+    error: str | None
+    """Matcher of server errors among the answers; None: errors are not counted."""
+    has_status: str = ""
+    """Matcher of answers that have a status at all; without any, errors are unknown rather than none."""
+    namespace: tuple[tuple[str, ...], ...] = (('namespace="{}"',),)
+    """Alternatives of matchers that confine a selector to a namespace."""
+    fixed: tuple[str, ...] = ()
+    identity: tuple[str, ...] = ()
+    """Labels of which one at least must be given, to tell the app from its neighbours; empty: any label."""
 
-    Zero requests is a true zero; what is not known raises instead, or is None.
+
+ENVOY = Preset(
+    name="envoy",
+    count="envoy_cluster_upstream_rq_time_count",
+    total="envoy_cluster_upstream_rq_time_sum",
+    buckets="envoy_cluster_upstream_rq_time_bucket",
+    ms=1,
+    answers="envoy_cluster_upstream_rq_xx",
+    error='envoy_response_code_class="5"',
+    identity=("envoy_cluster_name",),
+)
+NGINX = Preset(
+    name="nginx-ingress",
+    count="nginx_ingress_controller_request_duration_seconds_count",
+    total="nginx_ingress_controller_request_duration_seconds_sum",
+    buckets="nginx_ingress_controller_request_duration_seconds_bucket",
+    ms=1000,
+    answers="nginx_ingress_controller_request_duration_seconds_count",
+    error='status=~"5.."',
+    has_status='status!=""',
+    # The Ingress' namespace; Prometheus renames it unless it honours the controller's labels.
+    namespace=(('exported_namespace="{}"',), ('exported_namespace=""', 'namespace="{}"')),
+    identity=("ingress", "host", "service", "exported_service"),
+)
+ISTIO = Preset(
+    name="istio",
+    count="istio_request_duration_milliseconds_count",
+    total="istio_request_duration_milliseconds_sum",
+    buckets="istio_request_duration_milliseconds_bucket",
+    ms=1,
+    answers="istio_requests_total",
+    error='response_code=~"5.."',
+    has_status='response_code!=""',
+    namespace=(('destination_service_namespace="{}"',),),
+    fixed=('reporter="destination"',),
+    identity=("destination_workload", "destination_service", "destination_service_name", "destination_app"),
+)
+OPEN_LIBERTY = Preset(
+    name="open-liberty",
+    count="http_server_request_duration_seconds_count",
+    total="http_server_request_duration_seconds_sum",
+    buckets="http_server_request_duration_seconds_bucket",
+    ms=1000,
+    answers="http_server_request_duration_seconds_count",
+    error='http_response_status_code=~"5.."',
+    has_status='http_response_status_code!=""',
+)
+_LIBERTY_SERVLET = replace(
+    OPEN_LIBERTY,
+    count="servlet_request_total",
+    total="servlet_responseTime_total_seconds",
+    buckets=None,
+    answers="servlet_request_total",
+    error=None,
+)
+
+PRESETS: Mapping[str, Preset] = MappingProxyType({p.name: p for p in (ENVOY, NGINX, ISTIO, OPEN_LIBERTY)})
+
+
+def chosen(preset: str, labels: Mapping[str, str], percentile: float | None) -> Preset:
+    """The preset of that name, checked against what is asked of it; raises PromRejected.
+
+    Open Liberty with a ``servlet`` label means its servlet metrics, which know the mean only.
     """
-
-    at_s: float
-    """When the newest sample was scraped."""
-    age_s: float
-    window_s: float
-    requests: float
-    errors: float | None
-    """Answers 5xx; None when the preset or the proxy does not count them."""
-    sum_ms: float
-    histogram: tuple[int, ...]
-    """Over ``millpond_policies.histogram.BOUNDS_MS``; empty when the source has no buckets."""
-    percentile_ms: float | None
-    """None when not asked for, or without requests."""
-    complete: bool
-    """False when under 80 % of the proxies that should report do: the load looks smaller than it is."""
-
-    @property
-    def rate_rps(self) -> float:
-        return self.requests / self.window_s
-
-    @property
-    def error_rps(self) -> float | None:
-        return None if self.errors is None else self.errors / self.window_s
-
-    @property
-    def mean_ms(self) -> float | None:
-        return self.sum_ms / self.requests if self.requests > 0 else None
-
-
-async def response_time(
-    reader: PromReader,
-    preset: str,
-    labels: Mapping[str, str],
-    window_s: float = 60.0,
-    *,
-    namespace: str,
-    percentile: float | None = None,
-    max_age_s: float | None = None,
-) -> Response:
-    """The app's response time over the last ``window_s``, which should be four scrape intervals or more.
-
-    Ask once per window: consecutive answers then do not overlap. ``max_age_s`` defaults to half the window.
-    Raises PromRejected (preset, labels or percentile are wrong), PromUnavailable, PromUnknown (no series, too
-    old, NaN).
-    """
-    source = chosen(preset, labels, percentile)
-    max_age_s = window_s / 2 if max_age_s is None else max_age_s
-    series = await reader.query(question(source, namespace, labels, window_s, max_age_s))
-    figures = {s.labels["part"]: s.value for s in series if "le" not in s.labels}
-    now_s = reader.clock()
-    _usable(figures, source, now_s, window_s, max_age_s)
-    counts = buckets.histogram(_cumulative_ms(series, source.ms))
-    return Response(
-        at_s=figures["at"],
-        age_s=max(0.0, now_s - figures["at"]),
-        window_s=window_s,
-        requests=figures["requests"],
-        errors=known(figures.get("errors")),
-        sum_ms=figures["total"] * source.ms,
-        histogram=counts,
-        percentile_ms=_percentile_ms(counts, percentile, figures["requests"], source),
-        complete=figures.get("reporting", 0.0) >= COVERED * figures.get("expected", float("inf")),
-    )
-
-
-def _usable(
-    figures: Mapping[str, float], source: Preset, now_s: float, window_s: float, max_age_s: float
-) -> None:
-    at_s = figures.get("at")
-    if at_s is None:
-        raise PromUnknown(f"no series of {source.count} match the labels in this namespace")
-    if not is_fresh(at_s, now_s, max_age_s):
-        raise PromUnknown(
-            f"the newest sample of {source.count} is {now_s - at_s:.0f} s old, {max_age_s:g} s is the most"
+    if preset not in PRESETS:
+        raise PromRejected(f"preset {preset!r} is not known; there are {', '.join(sorted(PRESETS))}")
+    found = PRESETS[preset]
+    if reserved := sorted(_RESERVED & labels.keys()):
+        raise PromRejected(f"label {reserved[0]} is set by Millpond and can't be given")
+    if not labels or (found.identity and not labels.keys() & set(found.identity)):
+        wanted = " or ".join(found.identity) or "which servers are the app's (job, container, …)"
+        raise PromRejected(f"preset {preset} needs a label that tells the app: {wanted}")
+    if found is OPEN_LIBERTY and "servlet" in labels:
+        found = _LIBERTY_SERVLET
+    if percentile is not None and found.buckets is None:
+        raise PromRejected(
+            f"preset {preset} with label servlet has no histogram, so no percentile: "
+            "use an averageResponseTime goal"
         )
-    if (samples := figures.get("samples", 0.0)) < FEWEST_SAMPLES:
-        raise PromUnknown(
-            f"{window_s:g} s hold {samples:g} samples of {source.count}, {FEWEST_SAMPLES} are the least"
-        )
-    for part in ("requests", "total"):
-        if known(figures.get(part)) is None or known(figures[part] * source.ms) is None:
-            raise PromUnknown(f"the {part} of {source.count} over {window_s:g} s is not a usable number")
-
-
-def _cumulative_ms(series: tuple[Series, ...], ms: float) -> dict[float, float]:
-    found: dict[float, float] = {}
-    for s in series:
-        if "le" in s.labels and (count := known(s.value)) is not None:
-            try:
-                found[float(s.labels["le"]) * ms] = count
-            except ValueError:
-                continue
     return found
 
 
-def _percentile_ms(
-    counts: tuple[int, ...], percentile: float | None, requests: float, source: Preset
-) -> float | None:
-    if percentile is None or round(requests) <= 0:
-        return None
-    if not counts:
-        raise PromRejected(
-            f"{source.count.removesuffix('_count')} is exported without buckets, so no percentile: "
-            "use an averageResponseTime goal or let the proxy export a histogram"
-        )
-    return histogram.percentile_ms(counts, percentile)
+def question(preset: Preset, namespace: str, labels: Mapping[str, str], window_s: float) -> str:
+    """One PromQL query for everything that is wanted of one app, evaluated at one moment."""
+    window = promql.seconds(window_s)
+
+    def over(metric: str, of: str, *extra: str) -> str:
+        return " or ".join(of.format(s) for s in _selectors(preset, metric, namespace, labels, extra))
+
+    increase = f"increase({{}}[{window}])"
+    requests = over(preset.count, increase)
+    times = over(preset.count, "timestamp({})")
+    instances = "by (instance,job)"
+    seen = f"count {instances} ({over(preset.count, f'last_over_time({{}}[{window}])')})"
+    silent = f"count {instances} ({over(preset.count, 'last_over_time({}[1h])')}) and on (instance,job) up"
+    wanted = {
+        "requests": f"sum({requests})",
+        "total": f"sum({over(preset.total, increase)})",
+        "at": f"max({times})",
+        "samples": f"max({over(preset.count, f'count_over_time({{}}[{window}])')})",
+        "reporting": f"count(max {instances} ({times}) > time() - {window_s / 2:g})",
+        "expected": f"count({seen} or ({silent}))",
+    }
+    if preset.error:
+        errors = f"sum({over(preset.answers, increase, preset.error)})"
+        none = f"0 * sum({over(preset.answers, increase, preset.has_status)})"
+        wanted["errors"] = f"({errors} or {none})"
+    if preset.buckets:
+        wanted["bucket"] = f"sum by (le) ({over(preset.buckets, increase)})"
+    return promql.parts(**wanted)
+
+
+def _selectors(
+    preset: Preset, metric: str, namespace: str, labels: Mapping[str, str], extra: tuple[str, ...]
+) -> tuple[str, ...]:
+    """One selector per alternative of the namespace matcher."""
+    own = promql.matchers(labels)
+    confined = [
+        [m.format(promql.checked_namespace(namespace)) for m in alternative]
+        for alternative in preset.namespace
+    ]
+    return tuple(promql.selector(metric, *c, *preset.fixed, *own, *extra) for c in confined)

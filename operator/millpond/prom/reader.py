@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -67,18 +68,15 @@ class PromReader:
         """The series of an instant query that have a number. Raises PromUnavailable or PromRejected."""
         loop = asyncio.get_running_loop()
         ends_s = loop.time() + self._deadline_s
-        probes = self._admit(loop.time())
+        self._admit(loop.time())
+        client = await self._client(ends_s)
         try:
-            series = _series(await self._ask(promql, ends_s))
+            series = _series(await self._ask(client, promql, ends_s))
         except Unreachable as error:
             self._rest(loop.time(), str(error))
             raise
         except (PromUnavailable, PromRejected):
             self._rests_until_s = None  # somebody is there
-            raise
-        except asyncio.CancelledError:
-            if probes:
-                self._rests_until_s = loop.time()
             raise
         self._rests_until_s = None
         return series
@@ -93,27 +91,25 @@ class PromReader:
             if free:
                 free.stop()
 
-    def _admit(self, now_s: float) -> bool:
-        """True when this question is the one that tries whether Prometheus is back."""
+    def _admit(self, now_s: float) -> None:
+        """Lets the question through, unless the last one got no answer; after the rest, one at a time is let."""
         if self._closed:
             raise PromUnavailable("the reader is closed")
         if self._rests_until_s is None:
-            return False
+            return
         if now_s < self._rests_until_s:
             raise PromUnavailable(f"not asked again yet: {self._why}")
         self._rests_until_s = now_s + self._deadline_s + REST_S
-        return True
 
     def _rest(self, now_s: float, why: str) -> None:
         self._rests_until_s, self._why = now_s + REST_S, why
 
-    async def _ask(self, promql: str, ends_s: float) -> Any:
+    async def _ask(self, client: Client, promql: str, ends_s: float) -> Any:
         loop = asyncio.get_running_loop()
-        client = await self._client(ends_s)
         self._busy.add(client)
 
         def done() -> None:
-            if not loop.is_closed():
+            with suppress(RuntimeError):  # the loop may have ended
                 loop.call_soon_threadsafe(self._release, client)
 
         answer: Future[Any] = client.ask(promql, max(0.05, ends_s - loop.time()), done)
@@ -121,11 +117,10 @@ class PromReader:
             async with asyncio.timeout_at(ends_s):
                 return await asyncio.wrap_future(answer)
         except TimeoutError:
-            client.cut()
             raise Unreachable(f"Prometheus does not answer within {self._deadline_s:g} s") from None
-        except asyncio.CancelledError:
-            client.cut()
-            raise
+        finally:
+            if not answer.done():
+                client.cut()
 
     async def _client(self, ends_s: float) -> Client:
         """A client that is free now or becomes so before the deadline; made when first needed."""
@@ -133,7 +128,7 @@ class PromReader:
             async with asyncio.timeout_at(ends_s):
                 free = await self._free.get()
         except TimeoutError:
-            raise Unreachable("all connections to Prometheus are busy") from None
+            raise PromUnavailable("all connections to Prometheus are busy") from None
         return free or Client(self._url, **self._limits)  # type: ignore[arg-type]
 
     def _release(self, client: Client) -> None:
@@ -150,13 +145,17 @@ def _series(result: Any) -> tuple[Series, ...]:
         if len(result) == 2 and isinstance(result[1], str):
             result = [{"metric": {}, "value": result}]
         rows = [
-            (dict(row["metric"]), row["value"]) for row in result if "values" not in row and "value" in row
+            (_labels(row["metric"]), row["value"]) for row in result if "values" not in row and "value" in row
         ]
         found = [(labels, float(value), float(at)) for labels, (at, value) in rows]
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
         raise PromUnavailable(f"Prometheus answers in an unexpected form: {error}") from error
     return tuple(
         Series(labels=labels, value=value, at_s=at_s)
         for labels, value, at_s in found
         if math.isfinite(value) and math.isfinite(at_s)
     )
+
+
+def _labels(metric: Mapping[Any, Any]) -> Mapping[str, str]:
+    return {str(name): str(value) for name, value in metric.items()}

@@ -14,6 +14,7 @@ Pod: TypeAlias = tuple[str, str]
 _MEMORY = "container_memory_working_set_bytes"
 _CPU = "container_cpu_usage_seconds_total"
 _FUTURE_S = 30.0
+WIDER = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,9 +30,8 @@ class Usage:
 async def server_usage(
     reader: PromReader, namespaces: Iterable[str], *, window_s: float = 60.0, max_age_s: float = 60.0
 ) -> Mapping[Pod, Usage]:
-    """Usage per (namespace, pod); pods without a fresh figure are missing. CPU is the mean over ``window_s``.
-
-    ``window_s`` should hold four scrapes or more. Raises PromError.
+    """Usage per (namespace, pod); pods without a fresh figure are missing. CPU is the mean over ``window_s``,
+    or over a wider window where Prometheus scrapes too seldom for that. One query. Raises PromError.
     """
     where = (promql.one_of_namespaces(namespaces), 'pod!=""', 'container!=""', 'container!="POD"')
     memory, cpu = promql.selector(_MEMORY, *where), promql.selector(_CPU, *where)
@@ -41,7 +41,9 @@ async def server_usage(
         max_age_s,
         memory=f"sum {by_pod} ({memory})",
         memory_at=f"min {by_pod} (timestamp({memory}))",
-        cpu=f"sum {by_pod} (rate({cpu}[{promql.seconds(window_s)}]))",
+        cpu=" or ".join(
+            f"sum {by_pod} (rate({cpu}[{promql.seconds(w)}]))" for w in (window_s, WIDER * window_s)
+        ),
         cpu_at=f"min {by_pod} (timestamp({cpu}))",
     )
     return {
@@ -61,7 +63,7 @@ async def per_pod(
     found: dict[Pod, dict[str, float]] = defaultdict(dict)
     for series in await reader.query(promql.parts(**expressions)):
         if (value := known(series.value)) is not None:
-            found[_pod(series)][series.labels["part"]] = value
+            found[_pod(series)][series.labels.get("part", "")] = value
     now_s = reader.clock()
     fresh = {pod: _fresh(figures, now_s, max_age_s) for pod, figures in found.items()}
     return {pod: figures for pod, figures in fresh.items() if figures}
