@@ -1,0 +1,57 @@
+"""`millpond demo [SCENARIO]`: the main job on this machine, with everything real."""
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("scenario", default="surge")
+@click.option(
+    "--picture", type=click.Path(path_type=Path), help="Where the timeline goes [out/demo-SCENARIO.png]."
+)
+@click.option("--report", type=click.Path(path_type=Path), help="Write the result as JSON.")
+@click.option("--speed", type=float, help="Hold each rate for 1/SPEED of its time; the rates stay.")
+@click.option(
+    "--duration", "duration_s", type=float, help="Load for this many seconds altogether; the rates stay."
+)
+@click.option("--keep", is_flag=True, help="Leave everything running afterwards, until Ctrl-C.")
+@click.option("--plain", is_flag=True, help="Lines instead of the live view, as without a terminal.")
+def demo(
+    scenario: str,
+    picture: Path | None,
+    report: Path | None,
+    speed: float | None,
+    duration_s: float | None,
+    keep: bool,
+    plain: bool,
+) -> None:
+    """Show the main job on this machine: control plane, router, operator, Prometheus and load, all real.
+
+    Ends with a picture of the timeline and a table of checks; exit code 0 only when all of them pass.
+    """
+    from rich.console import Console
+
+    from millpond.cluster.errors import ClusterError
+    from millpond.demo.run import Options, run
+    from millpond.demo.scenario import Scenario, load
+    from millpond.demo.stack import StackError
+
+    def chosen() -> Scenario:
+        if speed is not None and duration_s is not None:
+            raise ValueError("--speed and --duration exclude each other")
+        found = load(scenario)
+        found = found if speed is None else found.at_speed(speed)
+        return found if duration_s is None else found.lasting(duration_s)
+
+    try:
+        options = Options(
+            picture=picture or Path("out") / f"demo-{scenario}.png", report=report, keep=keep, plain=plain
+        )
+        passed = run(chosen(), options, Console())
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    except (StackError, ClusterError) as error:
+        raise click.ClickException(str(error)) from error
+    sys.exit(0 if passed else 1)

@@ -1,0 +1,71 @@
+"""A scenario: what is deployed, which load it gets, and what must be true afterwards."""
+
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+
+from millpond.cluster.embedded import NodeSpec
+from millpond.demo.profile import Profile
+from millpond.demo.recording import Recording
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    name: str
+    passed: bool
+    measured: str
+    goal: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    name: str
+    title: str
+    manifests: tuple[Path, ...]
+    """Files or folders for kubectl, applied in this order."""
+    namespace: str
+    app: str
+    host: str
+    """Host header that leads to the app."""
+    goal_ms: float
+    """What the manifests' SLAPolicy says: average response time."""
+    slots: int
+    service_time_ms: float
+    """What one server of the manifests does: `slots` requests at the same time, each in this time."""
+    sequence: tuple[int, ...]
+    """Servers ordered on the way up; the first also is where it must end."""
+    profile: Profile
+    nodes: tuple[NodeSpec, ...]
+    checks: tuple[Callable[["Scenario", Recording], tuple[Check, ...]], ...]
+
+    @property
+    def server_capacity_rps(self) -> float:
+        return self.slots * 1000 / self.service_time_ms
+
+    def at_speed(self, speed: float) -> "Scenario":
+        """The same rates, held for 1/speed of the time. Raises ValueError unless `speed` is above 0."""
+        if not speed > 0:
+            raise ValueError(f"speed {speed}: must be above 0")
+        return replace(self, profile=self.profile.compressed(speed))
+
+    def lasting(self, duration_s: float) -> "Scenario":
+        """The same rates, squeezed or stretched to `duration_s`. Raises ValueError unless above 0."""
+        if not duration_s > 0:
+            raise ValueError(f"duration {duration_s} s: must be above 0")
+        return self.at_speed(self.profile.duration_s / duration_s)
+
+
+def names() -> tuple[str, ...]:
+    """Every module of `millpond.demo.scenarios` is one scenario, named like the module."""
+    package = import_module("millpond.demo.scenarios")
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(package.__path__)))
+
+
+def load(name: str) -> Scenario:
+    """Raises ValueError when there is no such scenario."""
+    if name not in names():
+        raise ValueError(f"scenario {name!r}: must be one of {', '.join(names())}")
+    scenario: Scenario = import_module(f"millpond.demo.scenarios.{name}").SCENARIO
+    return scenario

@@ -1,0 +1,1 @@
+"""One module, one scenario: `SCENARIO`, shown by `millpond demo <module>`."""
