@@ -8,8 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from millpond.cluster import programs
 from millpond.cluster.embedded import Cluster, NodeSpec
 from waiting import eventually
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Programs are fetched or built (minutes, on a new machine) before any test's time limit runs."""
+    if any("cluster" in getattr(item, "fixturenames", ()) for item in session.items):
+        programs.find(session.config.get_terminal_writer().line)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -5,11 +5,10 @@ import time
 
 import httpx
 
-from millpond.cluster.controlplane import ControlPlane
 from millpond.cluster.errors import ClusterError
 from millpond.cluster.pki import pair
+from millpond.cluster.plane import ControlPlane
 from millpond.cluster.processes import Processes
-from millpond.cluster.programs import Programs
 from millpond.cluster.record import Record
 
 STORAGE = ("etcd", "kube-apiserver")
@@ -17,7 +16,7 @@ CONTROLLERS = ("kube-controller-manager", "kube-scheduler")
 _READY_S = 120.0
 
 
-def start(plane: ControlPlane, programs: Programs, processes: Processes, remembered: Record) -> None:
+def start(plane: ControlPlane, processes: Processes, remembered: Record) -> None:
     """Raises ClusterError when a program ends or the API server isn't ready within two minutes."""
     argv = {
         "etcd": plane.etcd(durable=not remembered.foreground),
@@ -26,10 +25,15 @@ def start(plane: ControlPlane, programs: Programs, processes: Processes, remembe
         "kube-scheduler": plane.scheduler(),
     }
     for program in STORAGE:
-        processes.start(program, [str(programs[program]), *argv[program]])
+        processes.start(program, [remembered.programs[program], *argv[program]])
     _wait_ready(plane, processes)
     for program in CONTROLLERS:
-        processes.start(program, [str(programs[program]), *argv[program]])
+        processes.start(program, [remembered.programs[program], *argv[program]])
+
+
+def is_running(processes: Processes) -> bool:
+    """Whether all four programs run: with fewer, the cluster is broken."""
+    return all(processes.alive(program) for program in (*STORAGE, *CONTROLLERS))
 
 
 def is_ready(plane: ControlPlane) -> bool:

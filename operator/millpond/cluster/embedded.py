@@ -9,33 +9,32 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from millpond import paths
-from millpond.cluster import addresses, boot, chart, folders, kubeconfig, lock, programs, reaper, record
-from millpond.cluster.controlplane import PORTS, ControlPlane
-from millpond.cluster.errors import ClusterError, KubectlError
+from millpond.cluster import boot, chart, folders, kubeconfig, lock, ports, programs, reaper, record
+from millpond.cluster.errors import ClusterError, KubectlError, PortTaken
 from millpond.cluster.guard import Guard
 from millpond.cluster.nodes import Nodes
 from millpond.cluster.nodespec import NodeSpec
+from millpond.cluster.plane import ControlPlane
 from millpond.cluster.process import Process
 from millpond.cluster.processes import Processes
-from millpond.cluster.programs import Programs, Progress
 from millpond.cluster.record import Record
+from millpond.download import Progress
 
 __all__ = ["Cluster", "ClusterError", "KubectlError", "NodeSpec", "Process"]
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 _GRACE_S = 10.0
 _POD_GRACE_S = 5.0
+_PORT_ATTEMPTS = 3
 _ONE_NODE = (NodeSpec("node-1"),)
 
 
 class Cluster:
     """A running cluster, made by `start` or `attach`. As a context manager it stops at the block's end."""
 
-    def __init__(self, folder: Path, remembered: Record, found: Programs, progress: Progress) -> None:
+    def __init__(self, folder: Path, remembered: Record, progress: Progress) -> None:
         self.state_dir = folder
         self._record = remembered
-        self._programs = found
         self._progress = progress
         self._plane = ControlPlane(remembered.name, folder, remembered.ports)
         self._processes = Processes(folder, remembered)
@@ -65,7 +64,8 @@ class Cluster:
         with lock.held(folder) as lock_fd:
             remembered = _remembered(folder, name, foreground=foreground)
             remembered.audit, remembered.node_grace_s = audit, node_grace_s
-            cluster = cls(folder, remembered, found, progress)
+            remembered.programs = {program: str(path) for program, path in found.items()}
+            cluster = cls(folder, remembered, progress)
             if foreground:
                 cluster._guard = Guard.start(remembered.id, folder, lock_fd)
             try:
@@ -84,7 +84,7 @@ class Cluster:
             raise ClusterError(
                 f"no cluster {name} is running: start it with `millpond cluster up --name {name}`"
             )
-        return cls(folder, remembered, programs.find(progress), progress)
+        return cls(folder, remembered, progress)
 
     @property
     def name(self) -> str:
@@ -114,7 +114,7 @@ class Cluster:
 
     def kubectl(self, *args: str, stdin: str | None = None) -> str:
         """What kubectl prints, as administrator. Raises KubectlError with what it complains about."""
-        argv = [str(self._programs["kubectl"]), f"--kubeconfig={self.kubeconfig}", *args]
+        argv = [self._record.programs["kubectl"], f"--kubeconfig={self.kubeconfig}", *args]
         done = subprocess.run(argv, input=stdin or "", capture_output=True, text=True)
         if done.returncode != 0:
             raise KubectlError(f"kubectl {' '.join(args)}: {done.stderr.strip()}")
@@ -123,9 +123,8 @@ class Cluster:
     def install_chart(self) -> None:
         """Custom resources, admission and RBAC of the chart, and the operator's kubeconfig."""
         chart.install(self.kubectl)
-        self._record.chart = (paths.chart() / "templates" / "rbac.yaml").exists()
-        if self._record.chart:
-            self._write_operator_kubeconfig()
+        self._record.chart = True
+        self._write_operator_kubeconfig()
         record.save(self.state_dir, self._record)
 
     def start_node(self, spec: NodeSpec) -> None:
@@ -172,13 +171,24 @@ class Cluster:
         self.stop()
 
     def _boot(self, nodes: Sequence[NodeSpec] | None) -> None:
-        self._plane.write_identities()
-        record.save(self.state_dir, self._record)
-        self._progress("starting the control plane")
-        boot.start(self._plane, self._programs, self._processes, self._record)
+        self._progress(f"starting the control plane of cluster {self.name}")
+        self._start_control_plane()
         if self._record.chart:
             self._write_operator_kubeconfig()
         self._start_nodes(nodes if nodes is not None else list(self._record.nodes.values()) or _ONE_NODE)
+
+    def _start_control_plane(self) -> None:
+        for _ in range(_PORT_ATTEMPTS):
+            ports.complete(self._record.ports)
+            self._plane.write_identities()
+            record.save(self.state_dir, self._record)
+            try:
+                return boot.start(self._plane, self._processes, self._record)
+            except PortTaken as error:
+                self._progress(f"{error}\ntrying other ports")
+                reaper.end(self._record.id)
+                self._record.ports.clear()
+        raise ClusterError(f"no free ports found in {_PORT_ATTEMPTS} attempts")
 
     def _start_nodes(self, specs: Sequence[NodeSpec]) -> None:
         for gone in self._record.nodes.keys() - {spec.name for spec in specs}:
@@ -228,12 +238,12 @@ def _check_place(name: str) -> None:
 
 
 def _remembered(folder: Path, name: str, *, foreground: bool) -> Record:
-    """The record to go on with: that of the stopped cluster in `folder`, or a new one."""
+    """The record to go on with: that of the stopped or broken cluster in `folder`, or a new one."""
     before = record.load(folder)
-    if before is not None and reaper.members(before.id):
-        if not before.foreground:
+    if before is not None:
+        if boot.is_running(Processes(folder, before)):
             raise ClusterError(
-                f"cluster {name} is running: stop it with `millpond cluster down --name {name}`"
+                f"cluster {name} is running already: `millpond cluster down --name {name}` stops it"
             )
         reaper.end(before.id)
     if before is not None and before.foreground:
@@ -244,14 +254,4 @@ def _remembered(folder: Path, name: str, *, foreground: bool) -> Record:
     fresh = before or Record(name=name, id="", foreground=foreground)
     fresh.id = f"{name}-{secrets.token_hex(6)}"
     fresh.processes.clear()
-    fresh.ports = _ports(fresh.ports)
     return fresh
-
-
-def _ports(before: dict[str, int]) -> dict[str, int]:
-    """The ports from before as far as they are still free."""
-    ports = {use: port for use, port in before.items() if addresses.is_free(port)}
-    for use in PORTS:
-        if use not in ports:
-            ports[use] = addresses.free_port(ports.values())
-    return ports

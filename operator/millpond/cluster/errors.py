@@ -7,3 +7,7 @@ class ClusterError(Exception):
 
 class KubectlError(ClusterError):
     """kubectl ended with an error; the message is what it printed."""
+
+
+class PortTaken(ClusterError):
+    """Somebody took a port between our looking and our program's listening; another one will do."""

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from millpond.cluster import versions
+
 
 def _home(variable: str, default: str) -> Path:
     value = os.environ.get(variable, "")
@@ -14,4 +16,6 @@ def clusters() -> Path:
 
 
 def programs() -> Path:
-    return _home("XDG_CACHE_HOME", ".cache") / "millpond" / "programs"
+    """Of these versions only, so that a later Millpond doesn't start with programs of an earlier one."""
+    name = f"kubernetes-{versions.KUBERNETES}-etcd-{versions.ETCD}"
+    return _home("XDG_CACHE_HOME", ".cache") / "millpond" / name

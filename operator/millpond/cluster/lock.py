@@ -13,26 +13,26 @@ _PATIENCE_S = 15.0
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[int]:
-    """The file descriptor that locks the cluster in `folder`; whoever inherits it holds the lock on."""
-    fd = _acquire(folder)
+def held(folder: Path, *, patience_s: float = _PATIENCE_S) -> Iterator[int]:
+    """The file descriptor that locks `folder`; whoever inherits it holds the lock on.
+
+    Raises ClusterError when somebody else has kept the lock for `patience_s`.
+    """
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fd = os.open(folder.parent / f".{folder.name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
+        _wait(fd, folder, patience_s)
         yield fd
     finally:
         os.close(fd)
 
 
-def _acquire(folder: Path) -> int:
-    """Raises ClusterError when somebody else keeps the lock."""
-    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fd = os.open(folder.parent / f".{folder.name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    deadline = time.monotonic() + _PATIENCE_S
+def _wait(fd: int, folder: Path, patience_s: float) -> None:
+    deadline = time.monotonic() + patience_s
     while not _try(fd):
         if time.monotonic() > deadline:
-            os.close(fd)
-            raise ClusterError(f"cluster {folder.name} is in use by another process: choose another name")
+            raise ClusterError(f"{folder.name} is in use by another millpond process ({folder})")
         time.sleep(0.1)
-    return fd
 
 
 def _try(fd: int) -> bool:

@@ -3,17 +3,19 @@
 import time
 from pathlib import Path
 
-from millpond.cluster import addresses, nodespec, reaper, record
+from millpond.clock import from_rfc3339
+from millpond.cluster import blocks, nodespec, reaper, record
 from millpond.cluster.chart import Kubectl
-from millpond.cluster.controlplane import ControlPlane
 from millpond.cluster.errors import ClusterError, KubectlError
 from millpond.cluster.nodespec import NodeFiles, NodeSpec
+from millpond.cluster.plane import ControlPlane
 from millpond.cluster.process import Process
 from millpond.cluster.processes import Processes
 from millpond.cluster.record import Record
 
 _READY_S = 90.0
 _READY = '-o=jsonpath={.status.conditions[?(@.type=="Ready")].status}'
+_RENEWED = "-o=jsonpath={.spec.renewTime}"
 
 
 class Nodes:
@@ -56,17 +58,21 @@ class Nodes:
         self._kubectl("delete", "node", name, "--ignore-not-found")
 
     def _is_ready(self, name: str) -> bool:
+        """Ready, and said so by the agent that runs now: an earlier one's word stands until the grace is over."""
         try:
-            return self._kubectl("get", "node", name, _READY) == "True"
+            if self._kubectl("get", "node", name, _READY) != "True":
+                return False
+            renewed = self._kubectl("get", "lease", name, "--namespace=kube-node-lease", _RENEWED)
         except KubectlError:
             return False
+        return bool(renewed) and from_rfc3339(renewed) >= self._processes.get(_process(name)).started_s - 1
 
     def _block(self, name: str) -> str:
         if name not in self._record.blocks:
             others = [
                 known for other in record.all_in(self._plane.folder.parent) for known in other.blocks.values()
             ]
-            self._record.blocks[name] = addresses.free_block([*others, *self._record.blocks.values()])
+            self._record.blocks[name] = blocks.free_block([*others, *self._record.blocks.values()])
         return self._record.blocks[name]
 
     def _files(self, name: str, block: str) -> NodeFiles:

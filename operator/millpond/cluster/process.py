@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import psutil
 from millpond.cluster import reaper
 
 _TAIL_LINES = 12
+_POLL_S = 0.02
 
 
 class Process:
@@ -49,14 +51,12 @@ class Process:
             self.wait(30)
 
     def wait(self, timeout_s: float) -> bool:
-        """Whether it has ended within `timeout_s`."""
-        try:
-            if self._child is not None:
-                self._child.wait(timeout_s)
-            elif self._process is not None:
-                self._process.wait(timeout_s)
-        except (subprocess.TimeoutExpired, psutil.TimeoutExpired):
-            return False
+        """Whether it has ended within `timeout_s`; ended means ended, whether or not its parent has noticed."""
+        deadline = time.monotonic() + timeout_s
+        while self.alive:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_POLL_S)
         return True
 
     def log_tail(self) -> str:

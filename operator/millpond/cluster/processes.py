@@ -4,9 +4,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from millpond.cluster import record
-from millpond.cluster.errors import ClusterError
+from millpond.cluster.errors import ClusterError, PortTaken
 from millpond.cluster.process import Process, found_again, launch
 from millpond.cluster.record import Record, RunningProcess
+
+_PORT_TAKEN = "address already in use"
 
 
 class Processes:
@@ -47,8 +49,10 @@ class Processes:
         """Raises ClusterError, with the end of its log, when one of `names` has ended."""
         for name in names:
             if not self.alive(name):
-                log = self.get(name)
-                raise ClusterError(f"{name} ended at once; the end of {log.log_path}:\n{log.log_tail()}")
+                ended = self.get(name)
+                tail = ended.log_tail()
+                kind = PortTaken if _PORT_TAKEN in tail else ClusterError
+                raise kind(f"{name} ended; the end of {ended.log_path}:\n{tail}")
 
     def stop(self, processes: Collection[Process], grace_s: float) -> None:
         """Ask them all to end, then wait for each up to `grace_s`, then kill."""

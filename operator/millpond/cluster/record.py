@@ -24,6 +24,8 @@ class Record(msgspec.Struct, kw_only=True):
     foreground: bool
     audit: bool = True
     node_grace_s: int = 16
+    programs: dict[str, str] = msgspec.field(default_factory=dict)
+    """Program name -> path, so that a running cluster is not asked for them again."""
     ports: Ports = msgspec.field(default_factory=dict)
     blocks: dict[str, str] = msgspec.field(default_factory=dict)
     """Node name -> its block of loopback addresses, such as "127.83.7"."""
@@ -53,5 +55,5 @@ def save(folder: Path, record: Record) -> None:
 
 def all_in(home: Path) -> list[Record]:
     """The records of every cluster in `home`, by name."""
-    folders = sorted(home.iterdir()) if home.is_dir() else []
+    folders = sorted(path.parent for path in home.glob(f"*/{_FILE}"))
     return [record for folder in folders if (record := load(folder)) is not None]

@@ -8,7 +8,6 @@ from millpond.cluster import kubeconfig
 from millpond.cluster.pki import Authority, Pair, new_key, pair
 from millpond.cluster.record import Ports
 
-PORTS = ("etcd", "peer", "apiserver")
 _SERVICE_RANGE = "10.96.0.0/16"
 _SERVICE_NAMES = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
 # EndpointSlices may not hold loopback addresses: with pods on 127.x these controllers would retry for ever.
