@@ -46,6 +46,8 @@ def _name_problems(raw: Mapping[str, Any], rule: Rule | None) -> Iterator[str]:
 
 def _problems(spec: type[Model], error: ValidationError) -> Iterator[str]:
     for detail in error.errors(include_url=False):
+        if _is_echo(detail):
+            continue
         path = _path(("spec", *detail["loc"]))
         if detail["type"] == "rules":
             for at, text in detail["ctx"]["broken"]:
@@ -65,8 +67,13 @@ def _sentence(spec: type[Model], detail: ErrorDetails) -> str:
         return "is required, but missing"
     if detail["type"] == "extra_forbidden":
         return "there is no such field" + _suggestion(spec, detail["loc"])
-    rest = detail["msg"].removeprefix("Input ").removeprefix("should ")
-    return f"{_shown(detail['input'])} is not right: it should {rest}"
+    before, _, ought = detail["msg"].replace(" after validation", "").partition(" should ")
+    return f"{_shown(detail['input'])} is not right: {f'it should {ought}' if ought else before}"
+
+
+def _is_echo(detail: ErrorDetails) -> bool:
+    """pydantic does not count bad items, and then finds a list too short; each bad item is reported anyway."""
+    return detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]
 
 
 def _suggestion(spec: type[Model], loc: Sequence[int | str]) -> str:

@@ -10,6 +10,9 @@ from millpond.api.model import StatusModel
 MAX_DECISIONS = 20
 
 Text = Annotated[str, Field(max_length=1024)]
+LongText = Annotated[
+    str, Field(max_length=32768)
+]  # as in Kubernetes' own conditions: others' errors are quoted
 Word = Annotated[str, Field(max_length=128)]
 Count = Annotated[int, Field(ge=0)]
 
@@ -29,7 +32,7 @@ class Condition(StatusModel):
     """True, False or Unknown."""
     reason: Word
     """Why, in one word."""
-    message: Text = ""
+    message: LongText = ""
     """Why, in a sentence."""
     last_transition_time: Word
     """When `status` changed last (RFC 3339)."""
@@ -65,11 +68,11 @@ class Decision(StatusModel):
     """Servers that the load needs to stay within the goal; absent: not known."""
     limited_by: Word | None = None
     """The rule that made `wanted` differ from `needed`."""
-    inputs: Annotated[dict[str, Annotated[str, Field(max_length=64)]], Field(max_length=32)] = Field(
+    inputs: Annotated[dict[str, Annotated[str, Field(max_length=256)]], Field(max_length=32)] = Field(
         default_factory=dict
     )
     """The numbers it was decided from."""
-    refused: Annotated[tuple[Refused, ...], Field(max_length=8)] = ()
+    refused: Annotated[tuple[Refused, ...], Field(max_length=64)] = ()
     """The options that were not taken."""
     message: Text = ""
     """The decision in a sentence."""

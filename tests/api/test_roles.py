@@ -1,0 +1,51 @@
+"""Least privilege: what the operator may do is listed here, and nothing else is granted."""
+
+from typing import Any
+
+import yaml
+
+from millpond import paths
+
+DOCUMENTS = list(yaml.safe_load_all((paths.chart() / "templates" / "rbac.yaml").read_text()))
+
+
+def rules(kind: str, name: str) -> list[dict[str, Any]]:
+    (found,) = (d for d in DOCUMENTS if d["kind"] == kind and d["metadata"]["name"] == name)
+    granted: list[dict[str, Any]] = found["rules"]
+    return granted
+
+
+def granted(kind: str, name: str) -> set[tuple[str, str]]:
+    return {(r, verb) for rule in rules(kind, name) for r in rule["resources"] for verb in rule["verbs"]}
+
+
+def test_no_role_has_wildcards() -> None:
+    for document in DOCUMENTS:
+        for rule in document.get("rules", []):
+            assert not any("*" in rule[part] for part in ("apiGroups", "resources", "verbs"))
+
+
+def test_the_operator_cannot_widen_its_own_rights_nor_act_as_another() -> None:
+    verbs = {verb for _, verb in granted("ClusterRole", "millpond-operator")}
+    resources = {resource for resource, _ in granted("ClusterRole", "millpond-operator")}
+    assert not verbs & {"escalate", "bind", "impersonate", "deletecollection"}
+    assert not resources & {"secrets", "configmaps", "serviceaccounts", "serviceaccounts/token", "pods/exec"}
+    assert not resources & {"clusterroles", "roles", "rolebindings", "clusterrolebindings"}
+
+
+def test_the_operator_never_deletes_pods_nor_nodes_nor_apps() -> None:
+    deletable = {r for r, verb in granted("ClusterRole", "millpond-operator") if verb == "delete"}
+    assert deletable == {"editions", "replicasets"}
+
+
+def test_the_operator_writes_one_lease_in_its_own_namespace() -> None:
+    named = [rule for rule in rules("Role", "millpond-operator") if "create" not in rule["verbs"]]
+    assert [rule["resourceNames"] for rule in named] == [["millpond-operator"]]
+    assert "leases" not in {r for r, _ in granted("ClusterRole", "millpond-operator")}
+
+
+def test_tenants_change_their_apps_and_only_read_editions_policies_and_pools() -> None:
+    writable = {r for r, _ in granted("ClusterRole", "millpond-edit")}
+    assert writable == {"elasticapps", "elasticapps/scale"}
+    for role in ("millpond-view", "millpond-catalog-view"):
+        assert {verb for _, verb in granted("ClusterRole", role)} == {"get", "list", "watch"}
