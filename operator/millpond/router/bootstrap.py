@@ -1,0 +1,170 @@
+"""What a router knows when it starts: where its control plane is, where it listens, what it measures.
+
+Everything else comes by xDS. A router listens only after it got its first configuration, so that it never answers from
+an empty one, and keeps the last one while the operator is away.
+"""
+
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from millpond.router.resources import ROUTES
+from millpond.router.routes import STATEFUL_SESSION
+from millpond_policies.histogram import BOUNDS_MS
+
+Json: TypeAlias = dict[str, Any]
+ROUTER_HEADER = "x-millpond-router"
+"""gRPC metadata of telemetry: the router's key, since the reports themselves don't say whose they are."""
+_TYPES = "type.googleapis.com/envoy.extensions"
+_ADS = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
+_MEASURED = (
+    # Editions only: their names have slashes and no dots, those of the router's own clusters don't.
+    r"cluster\.[^.]+/[^.]+\.upstream_rq_(completed|[1-5]xx|active|pending_active|time|retry|cancelled|rx_reset|tx_reset)",
+    r"cluster\.[^.]+/[^.]+\.membership_(healthy|total)",
+    r"http\.apps\.downstream_(rq_(total|active|[1-5]xx)|cx_(total|active))",
+    r"control_plane\.connected_state",
+    r"server\.(live|uptime|memory_allocated)",
+)
+
+
+def router_key(name: str, stats: str) -> str:
+    """Two routers may have got the same name by mistake, but not the same address as well."""
+    return f"{name}@{stats}"
+
+
+def bootstrap(*, name: str, xds: str, listen: str, stats: str, admin: Path | None) -> Json:
+    """Envoy's bootstrap. `xds`: "unix:/path" or "host:port"; `listen`, `stats`: "ip:port"; `admin`: a socket's path.
+
+    Without an admin socket there are no Prometheus statistics either, so `millpond router` always gives one.
+    """
+    channel = _channel(name, stats)
+    static: Json = {"clusters": [_control(xds)], "listeners": [_apps_listener(listen)]}
+    found: Json = {
+        "node": {"id": name, "cluster": "millpond-routers", "metadata": {"stats": stats}},
+        "dynamic_resources": {
+            "ads_config": {
+                "api_type": "GRPC",
+                "transport_api_version": "V3",
+                "set_node_on_first_message_only": True,
+                "grpc_services": [channel],
+            },
+            "cds_config": _ADS,
+        },
+        "static_resources": static,
+        "stats_flush_interval": "1s",
+        "stats_sinks": [_sink(channel)],
+        "stats_config": {
+            "stats_matcher": {"inclusion_list": {"patterns": [_regex(pattern) for pattern in _MEASURED]}},
+            "histogram_bucket_settings": [{"match": {"suffix": "rq_time"}, "buckets": list(BOUNDS_MS)}],
+        },
+    }
+    if admin is not None:
+        found["admin"] = {"address": {"pipe": {"path": str(admin), "mode": 0o600}}}
+        static["clusters"].append(_static("admin", {"pipe": {"path": str(admin)}}))
+        static["listeners"].append(_stats_listener(stats))
+    return found
+
+
+def _regex(pattern: str) -> Json:
+    return {"safe_regex": {"regex": pattern}}
+
+
+def _channel(name: str, stats: str) -> Json:
+    # Envoy's default back-off reaches 30 s: half a minute without news after a restart of the operator.
+    back_off = {"base_interval": "0.1s", "max_interval": "1s"}
+    return {
+        "envoy_grpc": {"cluster_name": "xds", "retry_policy": {"retry_back_off": back_off}},
+        "initial_metadata": [{"key": ROUTER_HEADER, "value": router_key(name, stats)}],
+    }
+
+
+def _control(xds: str) -> Json:
+    cluster = _static("xds", _address(xds))
+    if not xds.startswith("unix:"):
+        cluster["type"] = "STRICT_DNS"
+    cluster["circuit_breakers"] = {
+        "thresholds": [{"max_requests": 1_000_000, "max_pending_requests": 1_000_000}]
+    }
+    keepalive = {"interval": "10s", "timeout": "5s"}
+    cluster["typed_extension_protocol_options"] = {
+        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+            "@type": f"{_TYPES}.upstreams.http.v3.HttpProtocolOptions",
+            "explicit_http_config": {"http2_protocol_options": {"connection_keepalive": keepalive}},
+        }
+    }
+    return cluster
+
+
+def _static(name: str, address: Json) -> Json:
+    endpoint = {"lb_endpoints": [{"endpoint": {"address": address}}]}
+    return {
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "load_assignment": {"cluster_name": name, "endpoints": [endpoint]},
+    }
+
+
+def _address(text: str) -> Json:
+    if text.startswith("unix:"):
+        return {"pipe": {"path": text.removeprefix("unix:")}}
+    host, _, port = text.rpartition(":")
+    return {"socket_address": {"address": host.strip("[]"), "port_value": int(port)}}
+
+
+def _sink(channel: Json) -> Json:
+    return {
+        "name": "envoy.stat_sinks.open_telemetry",
+        "typed_config": {
+            "@type": f"{_TYPES}.stat_sinks.open_telemetry.v3.SinkConfig",
+            "grpc_service": channel,
+            "report_counters_as_deltas": True,
+            "report_histograms_as_deltas": True,
+            "emit_tags_as_attributes": True,
+            "use_tag_extracted_name": True,
+        },
+    }
+
+
+def _apps_listener(listen: str) -> Json:
+    return _listener("apps", listen, {
+        "stat_prefix": "apps",
+        "rds": {"route_config_name": ROUTES, "config_source": _ADS},
+        "use_remote_address": True,
+        "normalize_path": True,
+        "request_headers_timeout": "15s",
+        "stream_idle_timeout": "300s",
+        "upgrade_configs": [{"upgrade_type": "websocket"}],
+        "http_filters": [
+            {
+                "name": STATEFUL_SESSION,
+                "typed_config": {"@type": f"{_TYPES}.filters.http.stateful_session.v3.StatefulSession"},
+            },
+            _ROUTER_FILTER,
+        ],
+    })  # fmt: skip
+
+
+def _stats_listener(stats: str) -> Json:
+    """Only GET of exactly this path reaches the admin socket, which could also stop the router."""
+    get = {"name": ":method", "string_match": {"exact": "GET"}}
+    route = {"match": {"path": "/stats/prometheus", "headers": [get]}, "route": {"cluster": "admin"}}
+    host = {"name": "stats", "domains": ["*"], "routes": [route]}
+    return _listener("stats", stats, {
+        "stat_prefix": "stats",
+        "route_config": {"name": "stats", "virtual_hosts": [host]},
+        "http_filters": [_ROUTER_FILTER],
+    })  # fmt: skip
+
+
+_ROUTER_FILTER = {
+    "name": "envoy.filters.http.router",
+    "typed_config": {"@type": f"{_TYPES}.filters.http.router.v3.Router"},
+}
+
+
+def _listener(name: str, address: str, manager: Json) -> Json:
+    package = f"{_TYPES}.filters.network.http_connection_manager.v3"
+    typed = {"@type": f"{package}.HttpConnectionManager", **manager}
+    chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": typed}]}
+    # With port re-use a second router on the same address would quietly take half of the requests.
+    return {"name": name, "address": _address(address), "filter_chains": [chain], "enable_reuse_port": False}

@@ -1,0 +1,109 @@
+"""What the routers shall serve, in the operator's words: apps, their hosts, their editions, the servers of each.
+
+An app that Envoy would refuse is better refused here, where the message can name the field: see `fault`.
+"""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+
+_LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+_HOST = re.compile(rf"(\*\.)?{_LABEL}(\.{_LABEL})*|\*")
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_KEY = re.compile(rf"{_NAME.pattern}/{_NAME.pattern}")
+_PATH = re.compile(r"/[!-\"$->@-~]*")
+_COOKIE = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_MAX_WEIGHT = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One server. Draining: only sessions that are bound to it still get there."""
+
+    address: str
+    port: int
+    draining: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditionRoute:
+    """One edition's servers and its share of new requests, relative to the app's other editions.
+
+    Weight 0: only pinned sessions. Editions without a server that takes new requests get no share.
+    """
+
+    name: str
+    endpoints: tuple[Endpoint, ...]
+    weight: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """Requests for this host (any port) whose path is the prefix or lies below it."""
+
+    host: str
+    path_prefix: str = "/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppRoutes:
+    """Everything that routers need of one app; `key` is "namespace/name"."""
+
+    key: str
+    matches: tuple[Match, ...]
+    editions: tuple[EditionRoute, ...]
+    affinity_cookie: str | None = None
+
+
+def cluster_name(key: str, edition: str) -> str:
+    """The name of an edition in Envoy and in telemetry: "namespace/app/edition"."""
+    return f"{key}/{edition}"
+
+
+def app_of(cluster: str) -> str:
+    """The app key in a cluster's name.
+
+    >>> app_of("shop/cart/v1")
+    'shop/cart'
+    """
+    return cluster.rpartition("/")[0]
+
+
+def fault(app: AppRoutes) -> str | None:
+    """What is wrong with this app's routes, naming field and value and what would be right; None when nothing is."""
+    if not _KEY.fullmatch(app.key):
+        return f'key {app.key!r}: must be "namespace/name"'
+    if app.affinity_cookie is not None and not _COOKIE.fullmatch(app.affinity_cookie):
+        return f"affinity cookie {app.affinity_cookie!r}: must be a cookie name (letters, digits, - _ .)"
+    found = (*map(_match_fault, app.matches), *map(_edition_fault, app.editions), _twin_fault(app))
+    return next((text for text in found if text), None)
+
+
+def _match_fault(match: Match) -> str | None:
+    if not _HOST.fullmatch(match.host.lower()):
+        return f"host {match.host!r}: must be a DNS name, or *.name"
+    if not _PATH.fullmatch(match.path_prefix):
+        return f"path prefix {match.path_prefix!r}: must start with / and have no space, ? or #"
+    return None
+
+
+def _edition_fault(edition: EditionRoute) -> str | None:
+    if not _NAME.fullmatch(edition.name):
+        return f"edition {edition.name!r}: must be a name of letters, digits, - . _"
+    if not 0 <= edition.weight <= _MAX_WEIGHT:
+        return f"weight {edition.weight} of edition {edition.name}: must be 0 to {_MAX_WEIGHT}"
+    return next((text for text in map(_endpoint_fault, edition.endpoints) if text), None)
+
+
+def _endpoint_fault(endpoint: Endpoint) -> str | None:
+    try:
+        ipaddress.ip_address(endpoint.address)
+    except ValueError:
+        return f"address {endpoint.address!r}: must be an IP address"
+    return None if 0 < endpoint.port < 65536 else f"port {endpoint.port}: must be 1 to 65535"
+
+
+def _twin_fault(app: AppRoutes) -> str | None:
+    names = [edition.name for edition in app.editions]
+    twin = next((name for name in names if names.count(name) > 1), None)
+    return None if twin is None else f"edition {twin!r}: named twice"

@@ -1,0 +1,242 @@
+"""The operator's side of the routers: one gRPC server for discovery (ADS) and telemetry (OTLP).
+
+`publish` says what all routers shall serve and answers what they have acknowledged. A router that is slow, stopped or
+cut off holds up nobody but itself. One that was cut off may still serve what it had: it counts until it comes back or
+its statistics address refuses connections, which is how a dead one is told from an unreachable one.
+"""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+from envoy.service.discovery.v3 import discovery_pb2
+
+from millpond.clock import Clock
+from millpond.router.bootstrap import ROUTER_HEADER, router_key
+from millpond.router.config import AppRoutes
+from millpond.router.resources import Built
+from millpond.router.router import Router
+from millpond.router.session import Session
+from millpond.router.target import Board, Target
+from millpond.router.telemetry import Known, Telemetry
+
+log = logging.getLogger(__name__)
+_ADS = "envoy.service.discovery.v3.AggregatedDiscoveryService"
+_OTLP = "opentelemetry.proto.collector.metrics.v1.MetricsService"
+_OPTIONS = (
+    # gRPC sheds bursts of more than 1,000 calls that are not accepted yet.
+    ("grpc.server.max_pending_requests", 1_000_000),
+    ("grpc.server.max_pending_requests_hard_limit", 1_000_000),
+    ("grpc.max_receive_message_length", 256 * 1024 * 1024),
+    ("grpc.max_send_message_length", 256 * 1024 * 1024),
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.max_ping_strikes", 0),
+    ("grpc.so_reuseport", 0),
+)
+_GRACE_S = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """What came of a publication."""
+
+    confirmed: frozenset[str]
+    """Apps whose newest configuration every router that may serve has acknowledged."""
+    rejected: Mapping[str, str]
+    """App -> what is wrong with it, mostly Envoy's words; it stays at its last good configuration."""
+    waiting: tuple[str, ...]
+    """Routers that may serve something older."""
+    lingering: frozenset[str] = frozenset()
+    """Apps that are published no more and that some router may still serve."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouterState:
+    id: str
+    connected: bool
+    maybe_serving: bool
+    last_report_s: float | None
+
+
+class RouterControl:
+    """One per operator. `listen`: "unix:/path" or "ip:port" (port 0: any; see `address`).
+
+    A new operator does not know which routers exist: for `reunion_s` after the start, nothing is confirmed, so that
+    routers which an earlier operator configured have time to come back (they try at least once a second).
+    """
+
+    def __init__(self, *, listen: str, clock: Clock, reunion_s: float = 3.0) -> None:
+        self.telemetry = Telemetry(clock=clock, known=self._known)
+        self.address = listen
+        self._reunion_s, self._reunited_s = reunion_s, float("inf")
+        self._instance = secrets.token_hex(4)
+        self._board = Board()
+        self._routers: dict[str, Router] = {}
+        self._moved = asyncio.Event()
+        self._streams: dict[str, Any] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._server: Any = None
+        self._stopping = False
+
+    async def start(self) -> None:
+        """Listen. Raises RuntimeError when the address can't be bound."""
+        self._server = grpc.aio.server(options=_OPTIONS)
+        self._server.add_generic_rpc_handlers(self._handlers())
+        port = self._server.add_insecure_port(self.address)
+        if self.address.startswith("unix:"):
+            Path(self.address.removeprefix("unix:")).chmod(0o600)
+        else:
+            self.address = f"{self.address.rpartition(':')[0]}:{port}"
+        await self._server.start()
+        self._reunited_s = asyncio.get_running_loop().time() + self._reunion_s
+
+    async def stop(self) -> None:
+        """Leave; the routers keep their configuration."""
+        self._stopping = True
+        for task in self._tasks:
+            task.cancel()
+        if self._server is not None:
+            await self._server.stop(_GRACE_S)
+
+    async def publish(self, apps: Mapping[str, AppRoutes], *, deadline_s: float = 2.0) -> Published:
+        """Make the routers serve exactly these apps; answers when all have, or at the deadline.
+
+        Cheap and silent when nothing changed, so it may be called in every cycle. A later call supersedes an earlier
+        one. A router that missed a deadline is not waited for again until it has caught up.
+        """
+        target = self._board.publish(apps)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(deadline_s):
+                while any(self._awaited(router, target) for router in self._routers.values()):
+                    self._moved.clear()
+                    await self._moved.wait()
+        for router in self._routers.values():
+            router.late |= self._awaited(router, target)
+        return self._outcome(target)
+
+    def routers(self) -> tuple[RouterState, ...]:
+        """All that are connected or may still serve."""
+        return tuple(
+            RouterState(
+                id=router.name,
+                connected=router.session is not None,
+                maybe_serving=router.maybe_serving,
+                last_report_s=self.telemetry.last_report_s(key),
+            )
+            for key, router in self._routers.items()
+        )
+
+    def forget(self, router_id: str) -> None:
+        """A cut-off router is known to be gone (its pod was deleted): don't count it any more."""
+        for key, router in list(self._routers.items()):
+            if router.name == router_id and router.session is None:
+                self._drop(key, router)
+
+    @staticmethod
+    def _awaited(router: Router, target: Target) -> bool:
+        return router.settled < target.version and not router.late
+
+    def _outcome(self, target: Target) -> Published:
+        counted = [router for router in self._routers.values() if router.maybe_serving]
+        reunited = asyncio.get_running_loop().time() >= self._reunited_s
+        newest = {key: built for key, built in target.wanted.items() if isinstance(built, Built)}
+        confirmed = (k for k, b in newest.items() if reunited and all(r.serves(k, b) for r in counted))
+        rejected = self._board.target.rejected
+        return Published(
+            confirmed=frozenset(confirmed) - rejected.keys(),
+            rejected=rejected,
+            waiting=tuple(sorted(r.name for r in counted if r.settled < target.version)),
+            lingering=frozenset().union(*(router.remnants(target.wanted) for router in counted)),
+        )
+
+    def _handlers(self) -> tuple[Any, ...]:
+        stream: Any = grpc.stream_stream_rpc_method_handler(
+            self._stream, request_deserializer=discovery_pb2.DiscoveryRequest.FromString
+        )
+        export: Any = grpc.unary_unary_rpc_method_handler(self._export)
+        return (
+            grpc.method_handlers_generic_handler(_ADS, {"StreamAggregatedResources": stream}),
+            grpc.method_handlers_generic_handler(_OTLP, {"Export": export}),
+        )
+
+    async def _export(self, body: bytes, context: Any) -> bytes:
+        metadata = dict(context.invocation_metadata())
+        self.telemetry.receive(str(metadata.get(ROUTER_HEADER, "")), body)
+        return b""
+
+    async def _stream(self, requests: AsyncIterator[Any], context: Any) -> None:
+        first = await anext(requests)
+        key, router = self._enter(first)
+        lock = asyncio.Lock()
+
+        async def send(message: bytes) -> None:
+            async with lock:
+                await context.write(message)
+
+        session = Session(instance=self._instance, send=send)
+        router.session = session
+        self._streams[key] = context
+        both = {self._spawn(router.follow(session)), self._spawn(_read(session, first, requests))}
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in both:
+                task.cancel()
+            if router.session is session and not self._stopping:
+                router.left(session)
+                self._spawn(self._part(key, router))
+
+    def _enter(self, first: Any) -> tuple[str, Router]:
+        stats = str(dict(first.node.metadata).get("stats", ""))
+        key = router_key(first.node.id, stats)
+        known = self._routers.get(key)
+        if known is not None and known.session is not None:
+            self._streams[key].cancel()
+        if known is None or not first.version_info:
+            self._routers[key] = Router(name=first.node.id, stats=stats, board=self._board, moved=self._moved)
+        return key, self._routers[key]
+
+    async def _part(self, key: str, router: Router) -> None:
+        """A router was cut off: it counts as long as it may serve."""
+        if router.maybe_serving:
+            await router.wait_dead()
+        if router.session is None and self._routers.get(key) is router:
+            self._drop(key, router)
+
+    def _drop(self, key: str, router: Router) -> None:
+        log.info("router %s is gone", router.name)
+        del self._routers[key]
+        self.telemetry.forget(key)
+        self._moved.set()
+
+    def _known(self) -> Known:
+        return Known(
+            routers=frozenset(key for key, router in self._routers.items() if router.maybe_serving),
+            clusters=self._board.target.resources.assignments.keys(),
+            endpoints=self._board.target.resources.endpoints,
+        )
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("a router's stream failed", exc_info=task.exception())
+
+
+async def _read(session: Session, first: Any, requests: AsyncIterator[Any]) -> None:
+    await session.receive(first)
+    async for request in requests:
+        await session.receive(request)

@@ -1,0 +1,198 @@
+"""One app's routes as Envoy resources, serialised once and shared by all routers.
+
+Resources are kept as protobuf bytes of the *enclosing* message with one element: concatenation is how protobuf merges
+repeated fields, so that a response about 1,000 apps is one join.
+
+Timeouts: nothing limits the whole of a request (downloads, streams and slow reports are legitimate); five minutes of
+silence end it (in the bootstrap). A server has 2 s to accept a connection, then another one is tried.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from envoy.config.cluster.v3 import cluster_pb2
+from envoy.config.core.v3 import health_check_pb2
+from envoy.config.endpoint.v3 import endpoint_pb2
+from envoy.config.route.v3 import route_components_pb2, route_pb2
+from envoy.extensions.filters.http.stateful_session.v3 import stateful_session_pb2  # noqa: F401 (registers the type)
+from envoy.extensions.http.stateful_session.cookie.v3 import cookie_pb2  # noqa: F401
+from envoy.extensions.retry.host.previous_hosts.v3 import previous_hosts_pb2  # noqa: F401
+from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2  # noqa: F401
+from envoy.service.discovery.v3 import discovery_pb2
+from google.protobuf import any_pb2, json_format
+
+from millpond.router.config import AppRoutes, EditionRoute, cluster_name
+from millpond.router.routes import virtual_host
+
+CDS = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
+EDS = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
+RDS = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
+ROUTES = "apps"
+"""The name of the one route configuration."""
+
+_NO_LIMIT = 1_000_000
+_CLUSTER = {
+    "type": "EDS",
+    "eds_cluster_config": {
+        "eds_config": {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "5s"}
+    },
+    "connect_timeout": "2s",
+    "lb_policy": "LEAST_REQUEST",
+    "least_request_lb_config": {"choice_count": 4},
+    "common_lb_config": {
+        # With the default of 50 % a draining majority would get traffic again.
+        "healthy_panic_threshold": {"value": 0},
+        "update_merge_window": "0s",
+        "override_host_status": {"statuses": ["UNKNOWN", "HEALTHY", "DEGRADED", "DRAINING"]},
+    },
+    # Requests queue in the servers, where they are seen as in-flight, not in Envoy. The default of 3 concurrent retries
+    # would lose requests when a server dies.
+    "circuit_breakers": {
+        "thresholds": [
+            {
+                "max_connections": _NO_LIMIT,
+                "max_pending_requests": _NO_LIMIT,
+                "max_requests": _NO_LIMIT,
+                "max_retries": _NO_LIMIT,
+            }
+        ]
+    },
+    "track_cluster_stats": {"per_endpoint_stats": True},
+    "typed_extension_protocol_options": {
+        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+            "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+            "explicit_http_config": {"http_protocol_options": {}},
+            # Shorter than any server's keep-alive: a connection that the server closes just as a request is sent on it
+            # fails that request, and it can't be repeated safely.
+            "common_http_protocol_options": {"idle_timeout": "1.5s"},
+        }
+    },
+}
+_CLUSTER_BYTES: bytes = json_format.ParseDict(_CLUSTER, cluster_pb2.Cluster()).SerializeToString(
+    deterministic=True
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Built:
+    """An app's resources. Two are the same when they are the same object: `Builder` keeps one per configuration."""
+
+    app: AppRoutes
+    clusters: Mapping[str, bytes]
+    assignments: Mapping[str, bytes]
+    hosts: Mapping[str, bytes]
+    unserved: frozenset[str]
+    """Clusters in which no server takes new requests."""
+    endpoints: frozenset[str]
+    """ "ip:port" of every server, draining ones too."""
+    addresses: frozenset[str]
+
+
+def build(app: AppRoutes) -> Built:
+    names = {edition.name: cluster_name(app.key, edition.name) for edition in app.editions}
+    return Built(
+        app=app,
+        clusters={name: _cluster(name) for name in names.values()},
+        assignments={names[e.name]: _assignment(names[e.name], e) for e in app.editions},
+        hosts={host: _host(app, host) for host in {match.host.lower(): None for match in app.matches}},
+        unserved=frozenset(names[e.name] for e in app.editions if all(p.draining for p in e.endpoints)),
+        endpoints=frozenset(f"{p.address}:{p.port}" for e in app.editions for p in e.endpoints),
+        addresses=frozenset(p.address for e in app.editions for p in e.endpoints),
+    )
+
+
+def stat_name(cluster: str) -> str:
+    """Envoy takes a cluster's name in a statistic to end at the first dot, and app names may have dots."""
+    return cluster.replace(".", "%2E")
+
+
+def cluster_of(stat: str) -> str:
+    return stat.replace("%2E", ".")
+
+
+def _cluster(name: str) -> bytes:
+    alias = stat_name(name)
+    own = cluster_pb2.Cluster(name=name, alt_stat_name=alias if alias != name else "")
+    return _resource(CDS, _CLUSTER_BYTES + own.SerializeToString(deterministic=True))
+
+
+def _assignment(name: str, edition: EditionRoute) -> bytes:
+    assignment = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
+    locality = assignment.endpoints.add()
+    for endpoint in dict.fromkeys(edition.endpoints):
+        status = health_check_pb2.DRAINING if endpoint.draining else health_check_pb2.HEALTHY
+        added = locality.lb_endpoints.add(health_status=status)
+        added.endpoint.address.socket_address.address = endpoint.address
+        added.endpoint.address.socket_address.port_value = endpoint.port
+    return _resource(EDS, assignment.SerializeToString(deterministic=True))
+
+
+def _host(app: AppRoutes, host: str) -> bytes:
+    parsed = json_format.ParseDict(virtual_host(app, host), route_components_pb2.VirtualHost())
+    found: bytes = route_pb2.RouteConfiguration(virtual_hosts=[parsed]).SerializeToString(deterministic=True)
+    return found
+
+
+def _resource(type_url: str, value: bytes) -> bytes:
+    packed = any_pb2.Any(type_url=type_url, value=value)
+    found: bytes = discovery_pb2.DiscoveryResponse(resources=[packed]).SerializeToString(deterministic=True)
+    return found
+
+
+_NOBODY = {
+    "name": "nobody",
+    "domains": ["*"],
+    "routes": [
+        {
+            "match": {"prefix": "/"},
+            "direct_response": {"status": 404, "body": {"inline_string": "no app claims this host\n"}},
+        }
+    ],
+}
+_NOBODY_BYTES: bytes = route_pb2.RouteConfiguration(
+    virtual_hosts=[json_format.ParseDict(_NOBODY, route_components_pb2.VirtualHost())]
+).SerializeToString(deterministic=True)
+_HEAD: bytes = route_pb2.RouteConfiguration(name=ROUTES, ignore_port_in_host_matching=True).SerializeToString(
+    deterministic=True
+)
+
+
+class Resources:
+    """All that one router shall have: the apps' resources put together.
+
+    A host that two apps claim goes to the first; Envoy would refuse the whole configuration.
+    """
+
+    def __init__(self, apps: Mapping[str, Built]) -> None:
+        self.apps = apps
+        self.clusters: dict[str, bytes] = {}
+        self.assignments: dict[str, bytes] = {}
+        self.unserved: set[str] = set()
+        self.endpoints: set[str] = set()
+        hosts: dict[str, bytes] = {}
+        for built in apps.values():
+            self.clusters |= built.clusters
+            self.assignments |= built.assignments
+            self.unserved |= built.unserved
+            self.endpoints |= built.endpoints
+            for host, part in built.hosts.items():
+                hosts.setdefault(host, part)
+        if "*" not in hosts:
+            hosts["*"] = _NOBODY_BYTES
+        self.hosts = hosts
+
+    def routes(self) -> bytes:
+        return _resource(RDS, _HEAD + b"".join(self.hosts.values()))
+
+
+def placeholder(name: str) -> bytes:
+    """The cluster of an edition that a router still has and nobody publishes any more."""
+    return _cluster(name)
+
+
+def response(version: str, type_url: str, parts: Iterable[bytes]) -> bytes:
+    """A discovery response; its nonce is its version."""
+    head: bytes = discovery_pb2.DiscoveryResponse(
+        version_info=version, type_url=type_url, nonce=version
+    ).SerializeToString()
+    return head + b"".join(parts)

@@ -1,0 +1,94 @@
+"""What all routers shall serve: what the operator published, less what can't be or was refused.
+
+An app that a router refuses, or whose host another app has, stays at its last good configuration and is tried again
+only when it changes. The others go on.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from millpond.router.config import AppRoutes, fault
+from millpond.router.resources import Built, Resources, build
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A version of the whole."""
+
+    version: int = 0
+    resources: Resources = field(default_factory=lambda: Resources({}))
+    wanted: Mapping[str, Built | str] = field(default_factory=dict)
+    """Per published app its newest configuration, whether or not it can be served, or what is wrong with it."""
+    rejected: Mapping[str, str] = field(default_factory=dict)
+
+
+class Board:
+    """Keeps the newest target. One per operator."""
+
+    def __init__(self) -> None:
+        self.target = Target()
+        self.listeners: set[asyncio.Event] = set()
+        """Set whenever there is a new target."""
+        self._newest: dict[str, tuple[AppRoutes, Built | str]] = {}
+        self._refused: dict[str, tuple[Built, str]] = {}
+        self._good: dict[str, Built] = {}
+
+    def publish(self, apps: Mapping[str, AppRoutes]) -> Target:
+        """The target of these apps; the same object as before when nothing changed."""
+        wanted = {key: self._wanted(key, app) for key, app in apps.items()}
+        before = self.target.wanted
+        if (
+            self.target.version
+            and before.keys() == wanted.keys()
+            and all(wanted[k] is before[k] for k in wanted)
+        ):
+            return self.target
+        self._newest = {key: self._newest[key] for key in wanted}
+        self._refused = {key: found for key, found in self._refused.items() if wanted.get(key) is found[0]}
+        self._good = {key: built for key, built in self._good.items() if key in wanted}
+        return self._aim(wanted)
+
+    def refuse(self, key: str, built: Built, message: str) -> None:
+        """A router did not take this configuration of an app."""
+        if self.target.wanted.get(key) is built:
+            self._refused[key] = (built, message)
+            self._aim(self.target.wanted)
+
+    def accept(self, apps: Mapping[str, Built]) -> None:
+        """A router serves these; whatever is refused later falls back to them."""
+        self._good |= {key: built for key, built in apps.items() if key in self.target.wanted}
+
+    def _wanted(self, key: str, app: AppRoutes) -> Built | str:
+        known = self._newest.get(key)
+        if known is None or (known[0] is not app and known[0] != app):
+            wrong = fault(app) or (f"key {app.key!r}: published as {key!r}" if app.key != key else None)
+            self._newest[key] = known = (app, wrong or build(app))
+        return known[1]
+
+    def _aim(self, wanted: Mapping[str, Built | str]) -> Target:
+        rejected = {key: found for key, found in wanted.items() if isinstance(found, str)}
+        rejected |= {key: message for key, (_, message) in self._refused.items()}
+        fine = {k: b for k, b in wanted.items() if isinstance(b, Built) and k not in rejected}
+        rejected |= self._contested(fine)
+        apps = {key: built for key, built in fine.items() if key not in rejected}
+        # Last, so that a host that another app has got meanwhile stays with that one.
+        apps |= {key: self._good[key] for key in rejected if key in self._good}
+        version = self.target.version + 1
+        self.target = Target(version=version, resources=Resources(apps), wanted=wanted, rejected=rejected)
+        for listener in self.listeners:
+            listener.set()
+        return self.target
+
+    def _contested(self, apps: Mapping[str, Built]) -> Mapping[str, str]:
+        """Apps that claim another one's host; whoever serves it keeps it, else the first published."""
+        holder: dict[str, str] = {}
+        for key, built in apps.items():
+            good = self._good.get(key)
+            for host in built.hosts:
+                if host not in holder or (good and host in good.hosts):
+                    holder[host] = key
+        clashes = ((k, next((h for h in b.hosts if holder[h] != k), None)) for k, b in apps.items())
+        return {
+            k: f"host {host!r}: claimed by {holder[host]} already" for k, host in clashes if host is not None
+        }

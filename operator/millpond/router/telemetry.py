@@ -1,0 +1,170 @@
+"""What the routers did, second by second: their reports put together, with a word on whether all are in.
+
+A true zero is told from ignorance: in a complete collection every published edition is there, with zeros when nothing
+happened; in an incomplete one, what is missing is unknown.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from google.protobuf.message import DecodeError
+
+from millpond.clock import Clock
+from millpond.router.otlp import EditionCounts, EndpointCounts, Report, decode
+from millpond_policies import histogram
+
+log = logging.getLogger(__name__)
+PATIENCE_S = 2.5
+"""Routers report every second; one that is silent for longer makes the collection incomplete."""
+_KEPT = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditionSecond:
+    """One edition over the window, all routers together.
+
+    The mean response time is `sum_ms / sum(histogram)`: a request that no server answered has an outcome but no time.
+    """
+
+    requests: int = 0
+    """Completed ones, however they ended."""
+    errors: int = 0
+    """Of these, answered 5xx by the server, or by the router because no server could be reached."""
+    sum_ms: float = 0.0
+    histogram: tuple[int, ...] = histogram.EMPTY
+    """Counts over BOUNDS_MS and one for what is above; empty when there were none."""
+    in_flight: int = 0
+    """Sent to a server or waiting for a connection, at the end of the window."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointLoad:
+    """One server at `at_s`, when the oldest of the routers' newest reports came; 0.0: not all have reported yet.
+
+    It must be published (draining) as long as one wants to know: routers don't count for servers that they don't have.
+    """
+
+    active: int
+    pending: int
+    total: int
+    """Requests since this operator started."""
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collected:
+    at_s: float
+    complete: bool
+    """Every router that may serve has reported."""
+    window_s: float
+    """The time that the counts cover; on several routers the mean of theirs."""
+    editions: Mapping[str, EditionSecond]
+    endpoints: Mapping[str, EndpointLoad]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """Whose reports count, and what they are about."""
+
+    routers: Collection[str]
+    clusters: Collection[str]
+    endpoints: Collection[str]
+
+
+class Telemetry:
+    """Takes the routers' reports; the cycle collects them. Every report sets `changed`; whoever waits clears it."""
+
+    def __init__(self, *, clock: Clock, known: Callable[[], Known]) -> None:
+        self.changed = asyncio.Event()
+        self._clock, self._known = clock, known
+        self._collected_s = clock()
+        self._newest: dict[str, Report] = {}
+        self._windows: dict[str, deque[tuple[Report, float]]] = {}
+        self._totals: dict[str, int] = {}
+
+    def receive(self, router: str, body: bytes) -> None:
+        """A router's report, as it came."""
+        try:
+            report = decode(body, self._clock())
+        except DecodeError:
+            log.warning("router %s sent a report that is none", router)
+            return
+        window_s = report.window_s(self._newest.get(router))
+        self._windows.setdefault(router, deque(maxlen=_KEPT)).append((report, window_s))
+        self._newest[router] = report
+        for address, counts in report.endpoints.items():
+            self._totals[address] = self._totals.get(address, 0) + counts.requests
+        self.changed.set()
+
+    def collect(self, now_s: float) -> Collected | None:
+        """What came since the last time. None: some routers' reports are still to come, and patience is not over."""
+        known = self._known()
+        complete = bool(known.routers) and all(self._windows.get(router) for router in known.routers)
+        if not complete and now_s - self._collected_s < PATIENCE_S:
+            return None
+        windows, self._windows = self._windows, {}
+        since_s, self._collected_s = now_s - self._collected_s, now_s
+        spans = [sum(window_s for _, window_s in reports) for reports in windows.values()]
+        return Collected(
+            at_s=now_s,
+            complete=complete,
+            window_s=sum(spans) / len(spans) if spans else since_s,
+            editions=self._editions(windows, known.clusters if complete else ()),
+            endpoints=self._endpoints(known),
+        )
+
+    def forget(self, router: str) -> None:
+        """It is gone: what it reported counts, its load doesn't any more."""
+        self._newest.pop(router, None)
+
+    def last_report_s(self, router: str) -> float | None:
+        newest = self._newest.get(router)
+        return None if newest is None else newest.received_s
+
+    def _editions(
+        self, windows: Mapping[str, Iterable[tuple[Report, float]]], clusters: Collection[str]
+    ) -> Mapping[str, EditionSecond]:
+        found: dict[str, list[EditionCounts]] = {name: [] for name in clusters}
+        for reports in windows.values():
+            for report, _ in reports:
+                for name, counts in report.editions.items():
+                    found.setdefault(name, []).append(counts)
+        return {name: _sum(counts, self._in_flight(name)) for name, counts in found.items()}
+
+    def _in_flight(self, name: str) -> int:
+        reports = (report.editions.get(name) for report in self._newest.values())
+        return sum(counts.in_flight for counts in reports if counts is not None)
+
+    def _endpoints(self, known: Known) -> Mapping[str, EndpointLoad]:
+        newest = [self._newest.get(router) for router in known.routers]
+        at_s = min((report.received_s if report else 0.0 for report in newest), default=0.0)
+        reports = [report for report in newest if report]
+        self._totals = {
+            address: total for address, total in self._totals.items() if address in known.endpoints
+        }
+        return {address: self._load(address, reports, at_s) for address in known.endpoints}
+
+    def _load(self, address: str, reports: Iterable[Report], at_s: float) -> EndpointLoad:
+        counts = [report.endpoints.get(address, _NOTHING) for report in reports]
+        return EndpointLoad(
+            active=sum(count.active for count in counts),
+            pending=sum(count.pending for count in counts),
+            total=self._totals.get(address, 0),
+            at_s=at_s,
+        )
+
+
+_NOTHING = EndpointCounts()
+
+
+def _sum(counts: Collection[EditionCounts], in_flight: int) -> EditionSecond:
+    return EditionSecond(
+        requests=sum(c.requests for c in counts),
+        errors=sum(c.errors for c in counts),
+        sum_ms=sum(c.sum_ms for c in counts),
+        histogram=histogram.add(c.histogram for c in counts),
+        in_flight=in_flight,
+    )
