@@ -35,7 +35,7 @@ def run(scenario: Scenario, options: Options, console: Console) -> bool:
     """Runs the demo; whether all checks passed. Raises StackError when a part does not come up."""
 
     def say(text: str) -> None:
-        console.print(f"· {text}", highlight=False, markup=False)
+        console.print(f"· {text}", highlight=False, markup=False, soft_wrap=True)
 
     with Stack.start(scenario, say) as stack:
         if options.keep:

@@ -43,7 +43,6 @@ class Stack:
     @classmethod
     def start(cls, scenario: Scenario, say: Say) -> "Stack":
         """Takes half a minute or so. Raises StackError or millpond.cluster's ClusterError; then nothing is left."""
-        say("starting the control plane and two nodes")
         cluster = Cluster.start(f"demo-{scenario.name}", foreground=True, nodes=scenario.nodes, progress=say)
         stack = cls(cluster, scenario, say)
         try:
