@@ -11,7 +11,7 @@ Of the first two, the one whose predictions were closer to what came is used.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from math import log
 
@@ -42,6 +42,21 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A mean, and how far off it was as a prediction."""
+
+    rps: float | None = None
+    error: float | None = None
+
+    def with_next(self, seen: float, gain: float) -> "Reading":
+        if self.rps is None or gain >= 1:
+            return replace(self, rps=seen)
+        off = abs(log(max(seen, 0.01) / max(self.rps, 0.01)))
+        error = off if self.error is None else self.error + 0.2 * (off - self.error)
+        return Reading(rps=self.rps + gain * (seen - self.rps), error=error)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
     base_ms: float | None = None  # mean response of an idle server
     tail_ms: float | None = None  # the same at the goal's percentile
@@ -56,9 +71,12 @@ class Capacity:
     cores: float | None = None  # that one server can use
     station_error: float | None = None  # mean |log(predicted ÷ seen)|
     law_error: float | None = None
+    queue: Reading = field(default_factory=Reading)  # the two readings of a saturated second
+    share: Reading = field(default_factory=Reading)
     queued_servers: int = 0  # servers and completions of all when the peak was last measured
     queued_rps: float = 0.0
-    pooled_s: float = 0.0  # not persisted
+    pooled_s: float = 0.0  # these two are not persisted
+    uneven_until_s: float = 0.0  # new servers are idle while old ones still have their queues
 
     # -- what is known ------------------------------------------------------------------------------------------
 
@@ -115,9 +133,10 @@ class Capacity:
     ) -> "Capacity":
         """Take in the newest of ``seconds``. ``cpu_cores`` are used by all servers, ``cores`` can be used by one."""
         newest = seconds[-1]
+        after = self._evened(seconds) if len(seconds) > 1 else self
         if not newest.usable:
-            return self
-        after = self._queued(seconds, cpu_cores)._frontier(seconds, goal)
+            return after
+        after = after._queued(seconds, cpu_cores)._frontier(seconds, goal)
         pool = _pool(seconds, after.pooled_s, goal, first=after.base_ms is None)
         if pool is None:
             return after
@@ -140,22 +159,43 @@ class Capacity:
         return min(before.in_flight, newest.in_flight) > 2 * busy + 2 * newest.serving
 
     def _queued(self, seconds: Sequence[Second], cpu_cores: float | None) -> "Capacity":
-        """While requests queue everywhere, completions are the peak."""
-        if not self.saturated(seconds):
-            return self
+        """While requests queue everywhere, completions are the peak.
+
+        Two readings compete. In a queue, those that wait are untouched: completions say it all. Where all share a CPU,
+        each newcomer takes work before it completes: on average, half of its work is done while it is in flight.
+        """
         newest = seconds[-1]
+        if newest.at_s < self.uneven_until_s or not self.saturated(seconds):
+            return self
         total = newest.requests / newest.window_s
         seen = total / newest.serving
         if self._elsewhere(seen, newest.serving, total):
             return self
+        growth = (newest.in_flight - seconds[-2].in_flight) / newest.window_s / newest.serving
         n = min(self.measured + 1, 10)
-        peak = (
-            seen if not self.measured or self.peak_rps is None else self.peak_rps + (seen - self.peak_rps) / n
-        )
+        queue = self.queue.with_next(seen, 1 / n)
+        share = self.share.with_next(max(seen / 2, seen + growth / 2), 1 / n)
+        shared = n >= 3 and (share.error or 0.0) < 0.7 * (queue.error or 0.0)
         cores = self.cores if cpu_cores is None else max(self.cores or 0.0, cpu_cores / newest.serving)
         return replace(
-            self, peak_rps=peak, measured=n, cores=cores, queued_servers=newest.serving, queued_rps=total
+            self,
+            peak_rps=share.rps if shared else queue.rps,
+            measured=n,
+            queue=queue,
+            share=share,
+            cores=cores,
+            queued_servers=newest.serving,
+            queued_rps=total,
         )
+
+    def _evened(self, seconds: Sequence[Second]) -> "Capacity":
+        """When servers join, the queues of the others stay where they are: measure when they are worked off."""
+        before, newest = seconds[-2:]
+        if newest.serving <= before.serving or not before.serving or before.in_flight <= 2 * before.serving:
+            return self
+        rate = (self.peak_rps or self.frontier_rps or 1.0) * before.serving
+        clear_s = min(60.0, 1.5 * newest.in_flight / rate + 3.0)
+        return replace(self, uneven_until_s=newest.at_s + clear_s)
 
     def _elsewhere(self, seen: float, servers: int, total: float) -> bool:
         """More servers, no more completions: the queue is not the servers' but behind them."""

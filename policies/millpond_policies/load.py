@@ -3,7 +3,7 @@
 The load is a *level* with noise on it. A second far outside the noise opens a *surge*; when it lasts, a new level
 begins there, and nothing of the old one is averaged into it. Within a level the forecast is the largest of
 
-* the mean of the level,
+* the mean of the level (less its noise while it is younger than eight seconds),
 * the mean of the last five seconds less its noise,
 * the line through the last 4, 8, 16 or 32 seconds, with the slope less its noise, one horizon ahead,
 
@@ -129,7 +129,8 @@ def _expect(rates: Sequence[float], dispersion: float, horizon_s: float) -> tupl
     mean = sum(rates) / len(rates)
     last = rates[-5:]
     recent = sum(last) / len(last)
-    expected = max(mean, recent - 2 * sqrt(dispersion * max(recent, 1.0) / len(last)))
+    noise = sqrt(dispersion * max(mean, 1.0) / len(rates)) if len(rates) < 8 else 0.0
+    expected = max(mean - noise, recent - 2 * sqrt(dispersion * max(recent, 1.0) / len(last)))
     for n in _SPANS:
         if len(rates) < n:
             break

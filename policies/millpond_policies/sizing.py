@@ -14,6 +14,7 @@ from millpond_policies.seconds import Second, goal_ms, mean_ms, since
 
 DRAIN_S = 30.0  # a backlog is to be gone so long after the order
 SHRINK_ROOM = 1.05  # a server is only given back when the load may still rise by this
+SETTLED_S = 5.0  # a new level of the load must be seen for so long before it is called more than ever seen
 STABLE_USE = 0.8  # of the peak, where no number of servers meets the goal
 UNTESTED_BUSY = 0.5  # of a single slot: so much work may be put on a server of which nothing is known
 
@@ -80,7 +81,8 @@ def _raised(
     starting = app.servers_of(view.name, ServerState.PENDING, ServerState.STARTING)
     reason = Reason.FORECAST_ABOVE_CAPACITY
     if model is Model.FRONTIER:  # careful with what nobody has seen: one at a time, and none without a goal
-        needed = min(needed, now if starting or app.goal.target_ms is None else now + 1)
+        wait = starting or app.goal.target_ms is None or now_s - memory.load.since_s < SETTLED_S
+        needed = min(needed, now if wait else now + 1)
     if memory.backlogged >= 2 and not memory.load.settling:
         clearing = _clearing(memory, rate, needed)
         if clearing > needed:
@@ -117,6 +119,8 @@ def _window(
         return None
     if memory.backlogged or memory.load.settling:
         return None
+    if any(now_s - s.created_s < memory.shrink_window_s for s in app.servers_of(view.name)):
+        return None  # what was just ordered is not sent back because of what was just learned
     seconds = since(memory.recent, now_s - memory.shrink_window_s)
     target, seen = app.goal.target_ms, goal_ms(app.goal, seconds[-10:])
     if target is not None and seen is not None and seen > target and _attainable(memory, app.goal):
