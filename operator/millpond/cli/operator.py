@@ -1,0 +1,53 @@
+"""`millpond operator`: the operator process."""
+
+import asyncio
+import logging
+from pathlib import Path
+
+import click
+
+from millpond.settings import Settings
+
+
+@click.command()
+@click.option(
+    "--kubeconfig", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Default: in-cluster."
+)
+@click.option(
+    "--xds",
+    default="0.0.0.0:18000",
+    show_default=True,
+    help="Where routers connect: unix:/path or host:port.",
+)
+@click.option(
+    "--health", default="0.0.0.0:8080", show_default=True, help="host:port of /healthz, /readyz and /metrics."
+)
+@click.option("--prometheus", help="Base URL of Prometheus. Without it, scaling goes by the routers alone.")
+@click.option("--namespace", default="millpond-system", show_default=True, help="Where the Lease is.")
+@click.option("--verbose", is_flag=True, help="Log more.")
+def operator(
+    kubeconfig: Path | None, xds: str, health: str, prometheus: str | None, namespace: str, verbose: bool
+) -> None:
+    """Run the operator until it is told to stop."""
+    host, _, port = health.rpartition(":")
+    if not port.isdecimal():
+        raise click.BadParameter(
+            f"{health!r}: must be host:port, such as 127.0.0.1:8080", param_hint="--health"
+        )
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    for name in ("kopf", "asyncio", "urllib3"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    from millpond.bootstrap import Operator  # the parts take a second to load: not for --help
+
+    settings = Settings(
+        kubeconfig=kubeconfig,
+        xds=xds,
+        health_host=host,
+        health_port=int(port),
+        prometheus_url=prometheus,
+        namespace=namespace,
+    )
+    asyncio.run(Operator(settings).run())

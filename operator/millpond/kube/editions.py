@@ -1,0 +1,177 @@
+"""Editions and their ReplicaSets: one immutable version of an app, one ReplicaSet that keeps its servers alive."""
+
+import json
+import math
+from typing import Any
+
+from millpond.api.elasticapp import ElasticAppSpec
+from millpond.api.names import API_VERSION, GATE, LABEL_APP, LABEL_EDITION, edition_object
+from millpond.api.template import template_hash
+from millpond.kube import paths
+from millpond.kube.client import Api
+from millpond.kube.errors import Conflict, Forbidden, Invalid
+from millpond.kube.resolve import Candidate, Problem
+from millpond.kube.world import Holdings, World
+from millpond_policies.model import Mode
+from millpond_policies.reasons import Reason
+
+Raw = dict[str, Any]
+DEFAULT_GRACE_S = 30
+
+
+class Editions:
+    """Makes what is missing. Remembers which templates the API server has refused, so that it asks once."""
+
+    def __init__(self, api: Api, world: World) -> None:
+        self.api = api
+        self.world = world
+        self._refused: dict[str, Problem] = {}  # by app uid, generation and template hash
+
+    async def ensure(self, app: Candidate, holdings: Holdings) -> Problem | None:
+        """Make the Edition that spec names, and a ReplicaSet for each edition that has none.
+
+        Returns the problem that stopped it: a template that the API server refuses (server-side dry run of the pod),
+        or an edition of that name with another template. Nothing that runs is touched in either case.
+        """
+        spec = app.spec
+        assert spec is not None
+        problem = None
+        if spec.edition not in holdings.editions:
+            problem = await self._create_edition(app, spec, holdings)
+        elif holdings.editions[spec.edition]["spec"]["templateHash"] != template_hash(raw_template(app)):
+            problem = Problem(
+                reason=Reason.EDITION_CONFLICT,
+                message=f"spec.edition: edition {spec.edition!r} exists with another template; "
+                "give the new template a new edition name",
+            )
+        for name, edition in holdings.editions.items():
+            if name not in holdings.sets and (name == spec.edition or holdings.pods_of(name)):
+                await self._create_set(app, spec, edition, holdings)
+        return problem
+
+    async def _create_edition(
+        self, app: Candidate, spec: ElasticAppSpec, holdings: Holdings
+    ) -> Problem | None:
+        digest = template_hash(raw_template(app))
+        seen = f"{app.uid}/{app.generation}/{digest}"
+        if seen in self._refused:
+            return self._refused[seen]
+        body = new_edition(app, spec, digest)
+        try:
+            await self._dry_run(app, spec, body)
+            created = await self.api.create(paths.editions(app.namespace), body)
+        except Conflict:
+            return None  # it exists and the cache will show it, or it belongs to somebody else and says so next time
+        except (Invalid, Forbidden) as refused:
+            problem = Problem(reason=Reason.INVALID_TEMPLATE, message=f"spec.template: {refused}")
+            self._refused = {k: v for k, v in self._refused.items() if not k.startswith(app.uid)}
+            self._refused[seen] = problem
+            return problem
+        self.world.editions.store.own(created)
+        holdings.editions[spec.edition] = created
+        return None
+
+    async def _dry_run(self, app: Candidate, spec: ElasticAppSpec, edition: Raw) -> None:
+        template = server_template(app, spec, edition)
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {**template["metadata"], "name": f"{edition['metadata']['name']}-dry-run"},
+            "spec": template["spec"],
+        }
+        await self.api.create(paths.pods(app.namespace), pod, dry_run=True)
+
+    async def _create_set(
+        self, app: Candidate, spec: ElasticAppSpec, edition: Raw, holdings: Holdings
+    ) -> None:
+        name = edition["spec"]["edition"]
+        body = replicaset_object(app, spec, edition)
+        try:
+            created = await self.api.create(paths.replicasets(app.namespace), body)
+        except Conflict:
+            return
+        self.world.replicasets.store.own(created)
+        if (
+            kept := self.world.replicasets.store.items().get(f"{app.namespace}/{body['metadata']['name']}")
+        ) is not None:
+            holdings.sets[name] = kept
+
+
+def raw_template(app: Candidate) -> Raw:
+    """The pod template exactly as it was applied."""
+    template: Raw = app.raw["spec"]["template"]
+    return template
+
+
+def new_edition(app: Candidate, spec: ElasticAppSpec, digest: str) -> Raw:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "Edition",
+        "metadata": {
+            "name": edition_object(app.name, spec.edition),
+            "namespace": app.namespace,
+            "labels": {LABEL_APP: app.name, LABEL_EDITION: spec.edition},
+            "ownerReferences": [_owner(API_VERSION, "ElasticApp", app.name, app.uid)],
+        },
+        "spec": {
+            "app": app.name,
+            "edition": spec.edition,
+            "template": raw_template(app),
+            "templateHash": digest,
+        },
+    }
+
+
+def replicaset_object(app: Candidate, spec: ElasticAppSpec, edition: Raw) -> Raw:
+    name = edition["metadata"]["name"]
+    labels = {LABEL_APP: app.name, LABEL_EDITION: edition["spec"]["edition"]}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "ReplicaSet",
+        "metadata": {
+            "name": name,
+            "namespace": app.namespace,
+            "labels": labels,
+            "ownerReferences": [
+                _owner(API_VERSION, "Edition", name, edition["metadata"]["uid"]),
+            ],
+        },
+        "spec": {
+            "replicas": first_replicas(spec, edition),
+            "selector": {"matchLabels": labels},
+            "template": server_template(app, spec, edition),
+        },
+    }
+
+
+def first_replicas(spec: ElasticAppSpec, edition: Raw) -> int:
+    """How many servers a new ReplicaSet orders: what the edition had before if the set was lost, else the floor.
+
+    An old edition whose set is gone starts at none: the plan decides whether it is still needed.
+    """
+    had = int((edition.get("status") or {}).get("replicas", 0))
+    if edition["spec"]["edition"] != spec.edition:
+        return had
+    floor = spec.replicas if spec.mode is Mode.MANUAL else spec.servers.min
+    return max(had, floor)
+
+
+def server_template(app: Candidate, spec: ElasticAppSpec, edition: Raw) -> Raw:
+    """The pod template of an edition with what Millpond adds: labels, gate, pool selector, enough grace."""
+    template: Raw = json.loads(json.dumps(edition["spec"]["template"]))
+    labels = {LABEL_APP: app.name, LABEL_EDITION: edition["spec"]["edition"]}
+    meta = template.setdefault("metadata", {}) or {}
+    template["metadata"] = {**meta, "labels": {**(meta.get("labels") or {}), **labels}}
+    pod = template.setdefault("spec", {})
+    gates = [g for g in pod.get("readinessGates") or () if g.get("conditionType") != GATE]
+    pod["readinessGates"] = [*gates, {"conditionType": GATE}]
+    if app.pool is not None:
+        pod["nodeSelector"] = {**(pod.get("nodeSelector") or {}), **app.pool.node_selector}
+    grace = pod.get("terminationGracePeriodSeconds", DEFAULT_GRACE_S)
+    if isinstance(grace, int):  # anything else is for the API server to refuse
+        pod["terminationGracePeriodSeconds"] = max(grace, math.ceil(spec.drain.timeout_s))
+    return template
+
+
+def _owner(api_version: str, kind: str, name: str, uid: str) -> Raw:
+    return {"apiVersion": api_version, "kind": kind, "name": name, "uid": uid, "controller": True}

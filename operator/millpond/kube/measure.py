@@ -1,0 +1,93 @@
+"""The slow path: asks Prometheus in the background and keeps the last answers. Scaling never waits for it."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from millpond.api.sla import Source
+from millpond.clock import Clock
+from millpond.kube.knowledge import Observed
+from millpond.kube.learner import Measured
+from millpond.kube.resolve import Candidate
+from millpond.prom.errors import PromError
+from millpond.prom.reader import PromReader
+from millpond.prom.response import Response, response_time
+from millpond.prom.servers import server_usage
+
+log = logging.getLogger(__name__)
+PERIOD_S = 5.0
+FOREIGN_WINDOW_S = 20.0
+USAGE_WINDOW_S = 10.0
+USAGE_TRUSTED_S = 15.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Measure:
+    """``run`` asks for ever; ``now`` answers at once with what is still fresh."""
+
+    reader: PromReader
+    clock: Clock
+    candidates: Callable[[], Mapping[str, Candidate]]
+    on_answer: Callable[[bool], None]
+    _cpu_cores: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    _cpu_at_s: float = 0.0
+    _foreign: dict[str, Observed] = field(default_factory=dict)
+
+    async def run(self) -> None:
+        while True:
+            await self._ask()
+            await asyncio.sleep(PERIOD_S)
+
+    def now(self) -> Measured:
+        fresh = self.clock() - self._cpu_at_s <= USAGE_TRUSTED_S
+        return Measured(cpu_cores=self._cpu_cores if fresh else {}, foreign=self._foreign)
+
+    async def _ask(self) -> None:
+        apps = dict(self.candidates())
+        try:
+            await self._ask_usage({app.namespace for app in apps.values()})
+            self.on_answer(True)
+        except PromError as error:
+            self.on_answer(False)
+            log.info("Prometheus: %s", error)
+        self._foreign = {key: seen for key, seen in self._foreign.items() if key in apps}
+        for key, app in apps.items():
+            if app.spec is not None and app.policy is not None and app.spec.sla.source is Source.PROMETHEUS:
+                await self._ask_foreign(key, app)
+
+    async def _ask_usage(self, namespaces: set[str]) -> None:
+        if not namespaces:
+            return
+        usage = await server_usage(self.reader, sorted(namespaces), window_s=USAGE_WINDOW_S)
+        self._cpu_cores = {pod: u.cpu_cores for pod, u in usage.items() if u.cpu_cores is not None}
+        self._cpu_at_s = self.clock()
+
+    async def _ask_foreign(self, key: str, app: Candidate) -> None:
+        """One observation a window, so that no request is counted twice."""
+        assert app.spec is not None
+        source, before = app.spec.sla.prometheus, self._foreign.get(key)
+        if source is None or (before is not None and self.clock() - before.at_s < FOREIGN_WINDOW_S):
+            return
+        try:
+            found = await response_time(
+                self.reader, source.preset, source.labels, FOREIGN_WINDOW_S, namespace=app.namespace
+            )
+        except PromError as error:
+            log.info("response time of %s: %s", key, error)
+            return
+        self._foreign[key] = _observed(found)
+
+
+def _observed(found: Response) -> Observed:
+    """In flight by Little's law: the other proxy's own gauge is not known to every preset."""
+    return Observed(
+        at_s=found.at_s,
+        window_s=found.window_s,
+        requests=round(found.requests),
+        errors=round(found.errors or 0),
+        sum_ms=found.sum_ms,
+        histogram=found.histogram,
+        in_flight=round(found.sum_ms / 1000 / found.window_s),
+        complete=found.complete,
+    )

@@ -1,0 +1,112 @@
+"""From API objects and metrics to the Snapshot that `plan` sees: the only way in."""
+
+from collections.abc import Mapping
+
+from millpond.api.dynamicpool import Zone
+from millpond.kube.knowledge import Knowledge
+from millpond.kube.objects import Pod, ReplicaSet
+from millpond.kube.resolve import Candidate
+from millpond.kube.world import Holdings
+from millpond_policies.model import App, EditionView, Server, ServerState, Snapshot
+
+InFlight = Mapping[str, int]  # by pod UID; absent: unknown
+
+
+def snapshot(
+    candidates: Mapping[str, Candidate],
+    holdings: Mapping[str, Holdings],
+    knowledge: Knowledge,
+    in_flight: InFlight,
+    now_s: float,
+) -> Snapshot:
+    """All apps that may be acted on: no problem in their way, and their edition exists."""
+    return Snapshot(
+        apps=tuple(
+            app_view(candidate, holdings[key], knowledge, in_flight, now_s)
+            for key, candidate in sorted(candidates.items())
+            if candidate.problem is None and key in holdings and _has_edition(candidate, holdings[key])
+        )
+    )
+
+
+def _has_edition(candidate: Candidate, holdings: Holdings) -> bool:
+    return candidate.spec is not None and candidate.spec.edition in holdings.sets
+
+
+def app_view(
+    app: Candidate, holdings: Holdings, knowledge: Knowledge, in_flight: InFlight, now_s: float
+) -> App:
+    spec, policy, pool = app.spec, app.policy, app.pool
+    assert spec is not None
+    assert policy is not None
+    assert pool is not None
+    return App(
+        key=app.key,
+        edition=spec.edition,
+        goal=app.goal,
+        min_servers=spec.servers.min,
+        max_servers=spec.servers.max,
+        importance=policy.importance,
+        mode=spec.mode,
+        manual_servers=spec.replicas,
+        paused_until_s=paused_until_s(app),
+        static=pool.zone is Zone.STATIC,
+        editions=tuple(
+            _edition_view(app, holdings, name, knowledge, now_s) for name in sorted(holdings.sets)
+        ),
+        servers=tuple(
+            server(pod, holdings.sets.get(pod.edition), in_flight.get(pod.uid))
+            for pod in sorted(holdings.pods, key=lambda p: p.name)
+            if not pod.finished
+        ),
+    )
+
+
+def paused_until_s(app: Candidate) -> float | None:
+    if app.spec is None or app.spec.paused is None:
+        return None
+    return app.spec.paused.until_s
+
+
+def is_paused(app: Candidate, now_s: float) -> bool:
+    until_s = paused_until_s(app)
+    return until_s is not None and now_s < until_s
+
+
+def _edition_view(
+    app: Candidate, holdings: Holdings, name: str, knowledge: Knowledge, now_s: float
+) -> EditionView:
+    known = knowledge.of(app.key, name, holdings.editions.get(name))
+    return EditionView(
+        name=name,
+        ordered=holdings.sets[name].replicas,
+        memory=known.memory,
+        freshness=known.freshness(now_s),
+    )
+
+
+def server(pod: Pod, owned: ReplicaSet | None, in_flight: int | None) -> Server:
+    return Server(
+        uid=pod.uid,
+        name=pod.name,
+        edition=pod.edition,
+        state=state(pod, owned),
+        created_s=pod.created_s,
+        node=pod.node,
+        serving_since_s=pod.gate_since_s if pod.gate else None,
+        in_flight=in_flight,
+    )
+
+
+def state(pod: Pod, owned: ReplicaSet | None) -> ServerState:
+    """DRAINING: a victim that its ReplicaSet still counts; TERMINATING: one that it does not count any more."""
+    removal_ordered = pod.retire is not None and owned is not None and owned.victim_uid == pod.uid
+    if pod.deleting or removal_ordered:
+        return ServerState.TERMINATING
+    if pod.retire is not None:
+        return ServerState.DRAINING
+    if pod.node is None or not pod.started:
+        return ServerState.PENDING if pod.gate is None else ServerState.UNHEALTHY
+    if pod.containers_ready:
+        return ServerState.SERVING if pod.gate else ServerState.STARTING
+    return ServerState.STARTING if pod.gate is None else ServerState.UNHEALTHY

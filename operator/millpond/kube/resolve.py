@@ -1,0 +1,153 @@
+"""From raw objects to apps that may be acted on: the checks that admission cannot make, each with its answer."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from millpond.api import dynamicpool, elasticapp, slapolicy
+from millpond.api.parsing import SpecError
+from millpond.clock import from_rfc3339
+from millpond_policies.model import Goal
+from millpond_policies.reasons import Reason
+
+Raw = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Why an app cannot be acted on. What already runs goes on running."""
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """An app with everything it refers to, or with the problem that stands in its way."""
+
+    key: str
+    raw: Raw
+    spec: elasticapp.ElasticAppSpec | None = None
+    policy: slapolicy.SLAPolicySpec | None = None
+    pool: dynamicpool.DynamicPoolSpec | None = None
+    problem: Problem | None = None
+    contested: tuple[str, ...] = ()  # hosts that an older app holds
+
+    @property
+    def namespace(self) -> str:
+        return str(self.raw["metadata"]["namespace"])
+
+    @property
+    def name(self) -> str:
+        return str(self.raw["metadata"]["name"])
+
+    @property
+    def uid(self) -> str:
+        return str(self.raw["metadata"]["uid"])
+
+    @property
+    def generation(self) -> int:
+        return int(self.raw["metadata"].get("generation", 0))
+
+    @property
+    def status(self) -> Raw:
+        status: Raw = self.raw.get("status") or {}
+        return status
+
+    @property
+    def goal(self) -> Goal:
+        assert self.policy is not None
+        return self.policy.goal.to_goal()
+
+
+class Resolver:
+    """Resolves all apps; parses an object again only when its resourceVersion changed."""
+
+    def __init__(self) -> None:
+        self._parsed: dict[str, tuple[str, Any]] = {}
+
+    def resolve(
+        self, apps: Mapping[str, Raw], policies: Mapping[str, Raw], pools: Mapping[str, Raw]
+    ) -> dict[str, Candidate]:
+        live = [raw for raw in apps.values() if "deletionTimestamp" not in raw["metadata"]]
+        holders = _holders(live)
+        alive = {raw["metadata"]["uid"] for group in (apps, policies, pools) for raw in group.values()}
+        self._parsed = {uid: parsed for uid, parsed in self._parsed.items() if uid in alive}
+        candidates = (self._candidate(raw, policies, pools, holders) for raw in live)
+        return {candidate.key: candidate for candidate in candidates}
+
+    def _candidate(
+        self, raw: Raw, policies: Mapping[str, Raw], pools: Mapping[str, Raw], holders: Mapping[str, str]
+    ) -> Candidate:
+        namespace, key = raw["metadata"]["namespace"], _key(raw)
+        spec = self._parse(elasticapp.parse, raw)
+        if isinstance(spec, Problem):
+            return Candidate(key=key, raw=raw, problem=spec)
+        contested = tuple(sorted({r.host for r in spec.routes if holders.get(r.host, key) != key}))
+        policy, why_policy = self._reference(
+            slapolicy.parse, policies, spec.sla.policy, namespace, "sla.policy", "SLAPolicy", _POLICY
+        )
+        pool, why_pool = self._reference(
+            dynamicpool.parse, pools, spec.pool, namespace, "pool", "DynamicPool", _POOL
+        )
+        return Candidate(
+            key=key,
+            raw=raw,
+            spec=spec,
+            policy=policy,
+            pool=pool,
+            problem=why_policy or why_pool,
+            contested=contested,
+        )
+
+    def _parse(self, parse: Any, raw: Raw) -> Any:
+        uid, version = raw["metadata"]["uid"], raw["metadata"].get("resourceVersion", "")
+        known = self._parsed.get(uid)
+        if known is None or known[0] != version:
+            try:
+                parsed = parse(raw)
+            except SpecError as refused:
+                parsed = Problem(reason=Reason.INVALID_SPEC, message=str(refused))
+            known = self._parsed[uid] = (version, parsed)
+        return known[1]
+
+    def _reference(
+        self,
+        parse: Any,
+        found: Mapping[str, Raw],
+        name: str,
+        namespace: str,
+        field: str,
+        kind: str,
+        reasons: tuple[Reason, Reason],
+    ) -> tuple[Any, Problem | None]:
+        raw = found.get(name)
+        if raw is None:
+            known = ", ".join(sorted(found)) or "none"
+            text = f"spec.{field}: there is no {kind} {name!r}; the cluster has: {known}"
+            return None, Problem(reason=reasons[0], message=text)
+        spec = self._parse(parse, raw)
+        if isinstance(spec, Problem):
+            return None, Problem(reason=spec.reason, message=f"{kind} {name}: {spec.message}")
+        if not spec.allows(namespace):
+            allowed = spec.allowed_namespaces or ()
+            text = f"spec.{field}: {kind} {name!r} may not be used by namespace {namespace!r}; it allows: "
+            return None, Problem(reason=reasons[1], message=text + (", ".join(sorted(allowed)) or "none"))
+        return spec, None
+
+
+_POLICY = (Reason.POLICY_NOT_FOUND, Reason.POLICY_NOT_ALLOWED)
+_POOL = (Reason.POOL_NOT_FOUND, Reason.POOL_NOT_ALLOWED)
+
+
+def _key(raw: Raw) -> str:
+    return f"{raw['metadata']['namespace']}/{raw['metadata']['name']}"
+
+
+def _holders(apps: Iterable[Raw]) -> dict[str, str]:
+    """host -> key of the app that holds it: the oldest that claims it (the smaller key on a tie)."""
+    holders: dict[str, str] = {}
+    for raw in sorted(apps, key=lambda a: (from_rfc3339(a["metadata"]["creationTimestamp"]), _key(a))):
+        for route in raw["spec"].get("routes") or ():
+            holders.setdefault(str(route.get("host")), _key(raw))
+    return holders

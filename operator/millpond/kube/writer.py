@@ -1,0 +1,110 @@
+"""Writes status: only what changed, one merge patch an object."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from millpond.kube import paths
+from millpond.kube.client import Api
+from millpond.kube.knowledge import Knowledge
+from millpond.kube.resolve import Candidate, Problem
+from millpond.kube.status import status
+from millpond.kube.world import Holdings, World
+from millpond_policies.actions import Verdict
+from millpond_policies.model import App
+from millpond_policies.reasons import Reason
+
+Raw = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Writer:
+    api: Api
+    world: World
+
+    async def write(
+        self,
+        app: Candidate,
+        held: Holdings,
+        view: App | None,
+        problem: Problem | None,
+        rejected: str | None,
+        verdicts: Iterable[Verdict],
+        now_s: float,
+    ) -> None:
+        """The app's own status. ``rejected``: what the routers said when they refused its routes."""
+        if problem is None and rejected is not None:
+            problem = Problem(
+                reason=Reason.ROUTER_REJECTED, message=f"the routers refuse its routes: {rejected}"
+            )
+        after = status(app, held, view, problem, tuple(verdicts), now_s)
+        if after != app.status:
+            path = paths.elasticapps(app.namespace, app.name, "status")
+            self.world.apps.store.own(await self.api.patch(path, {"status": after}, kind="merge"))
+
+    async def write_editions(self, app: Candidate, held: Holdings, knowledge: Knowledge) -> None:
+        """State, replicas and what was learned: the last only when it moved enough to be worth a write."""
+        if app.spec is None:
+            return
+        states = edition_states(app.spec.edition, held)
+        for name, raw in held.editions.items():
+            before = raw.get("status") or {}
+            known = knowledge.of(app.key, name, raw)
+            moved = known.memory.moved(known.written)
+            owned = held.sets.get(name)
+            after = {
+                **before,
+                "state": states[name],
+                "replicas": owned.replicas if owned else before.get("replicas", 0),
+                "learned": known.memory.to_dict() if moved else before.get("learned", {}),
+            }
+            if after != before:
+                path = paths.editions(app.namespace, raw["metadata"]["name"], "status")
+                written = await self.api.patch(path, _replacing(before, after), kind="merge")
+                self.world.editions.store.own(written)
+                if moved:
+                    known.written = known.memory
+
+    async def write_pools(
+        self, candidates: Mapping[str, Candidate], holdings: Mapping[str, Holdings]
+    ) -> None:
+        """How many nodes, apps and servers each pool has."""
+        pools = self.world.pools.store.items()
+        nodes = self.world.nodes.store.items().values()
+        for name, raw in pools.items():
+            users = [key for key, app in candidates.items() if app.spec and app.spec.pool == name]
+            selector = raw["spec"].get("nodeSelector") or {}
+            after = {
+                "nodes": sum(n.ready and n.schedulable and n.matches(selector) for n in nodes),
+                "apps": len(users),
+                "servers": sum(
+                    not p.finished for key in users for p in (holdings.get(key) or Holdings()).pods
+                ),
+            }
+            if after != {k: (raw.get("status") or {}).get(k) for k in after}:
+                path = paths.dynamicpools(name, "status")
+                self.world.pools.store.own(await self.api.patch(path, {"status": after}, kind="merge"))
+
+
+def _replacing(before: Raw, after: Raw) -> dict[str, Any]:
+    """A merge patch in which learned values that are no longer there are taken out."""
+    gone = {k: None for k in before.get("learned") or {} if k not in after["learned"]}
+    return {"status": {**after, "learned": {**after["learned"], **gone}}}
+
+
+def edition_states(named: str, held: Holdings) -> dict[str, str]:
+    """Active: gets new requests. Draining: finishes the old ones. Retired: has no servers any more.
+
+    The edition that spec names takes over when it has as many serving servers as the one that serves now.
+    """
+    if named not in held.editions:  # it could not be made: all stays as it is
+        return {n: (raw.get("status") or {}).get("state") or "Draining" for n, raw in held.editions.items()}
+    serving = {n: sum(bool(p.gate and p.containers_ready) for p in held.pods_of(n)) for n in held.editions}
+    now = {n: (raw.get("status") or {}).get("state") for n, raw in held.editions.items()}
+    others = [n for n in held.editions if n != named and now[n] == "Active" and held.pods_of(n)]
+    takes_over = now.get(named) == "Active" or all(0 < serving[named] >= serving[n] for n in others)
+    active = named if takes_over or not others else others[0]
+    return {
+        n: "Active" if n == active else "Draining" if held.pods_of(n) or n == named else "Retired"
+        for n in held.editions
+    }

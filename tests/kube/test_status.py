@@ -1,0 +1,237 @@
+"""What an app's status says, and that it says nothing new when nothing is new."""
+
+from dataclasses import replace
+
+import pytest
+
+from kube.builders import POD, SET, app, edition, holdings, retiring, sibling
+from millpond.kube.gates import wanted_gate
+from millpond.kube.objects import Pod
+from millpond.kube.resolve import Problem, Resolver
+from millpond.kube.routes import app_routes
+from millpond.kube.status import status
+from millpond.kube.writer import edition_states
+from millpond_policies.actions import Because, Grow, Hold
+from millpond_policies.model import App, EditionView, Goal, GoalKind, Server, ServerState
+from millpond_policies.reasons import Reason
+
+NOW_S = 1_800_000_000.0
+
+
+def view(*states: ServerState, minimum: int = 1) -> App:
+    servers = tuple(
+        Server(uid=str(i), name=f"s{i}", edition="v1", state=state, created_s=0.0)
+        for i, state in enumerate(states)
+    )
+    return App(
+        key="shop/cart",
+        edition="v1",
+        goal=Goal(kind=GoalKind.AVERAGE, target_ms=300.0),
+        min_servers=minimum,
+        max_servers=4,
+        editions=(EditionView(name="v1", ordered=len(states)),),
+        servers=servers,
+    )
+
+
+def because(reason: Reason, **more) -> Because:
+    return Because(reason=reason, servers=1, wanted=2, **more)
+
+
+def conditions(found) -> dict[str, tuple[str, str]]:
+    return {c["type"]: (c["status"], c["reason"]) for c in found["conditions"]}
+
+
+def test_the_same_facts_twice_are_the_same_status():
+    candidate = app()
+    first = status(candidate, holdings(POD), view(ServerState.SERVING), None, (), NOW_S)
+    again = replace(candidate, raw={**candidate.raw, "status": first})
+    hold = Hold(app="shop/cart", edition="v1", because=because(Reason.STEADY))
+    assert status(again, holdings(POD), view(ServerState.SERVING), None, (hold,), NOW_S + 60) == first
+
+
+def test_a_decision_is_recorded_once():
+    candidate = app()
+    grow = Grow(app="shop/cart", edition="v1", to=2, because=because(Reason.FORECAST_ABOVE_CAPACITY))
+    first = status(candidate, holdings(POD), view(ServerState.SERVING), None, (grow,), NOW_S)
+    again = replace(candidate, raw={**candidate.raw, "status": first})
+    second = status(again, holdings(POD), view(ServerState.SERVING), None, (grow,), NOW_S + 1)
+    assert [d["action"] for d in second["decisions"]] == ["Grow"]
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        pytest.param(
+            status(app(), holdings(), view(), None, (), NOW_S),
+            {"Ready": ("False", "NoServerReady")},
+            id="no server yet: not ready",
+        ),
+        pytest.param(
+            status(app(), holdings(sibling("b", unschedulable=True)), view(), None, (), NOW_S),
+            {"Ready": ("False", "ServersUnschedulable")},
+            id="no room on any node: said so",
+        ),
+        pytest.param(
+            status(app(), holdings(POD), view(ServerState.SERVING), None, (), NOW_S),
+            {
+                "Ready": ("True", "AsExpected"),
+                "Paused": ("False", "NotPaused"),
+                "Limited": ("False", "NotLimited"),
+            },
+            id="as many as the floor serve: ready",
+        ),
+        pytest.param(
+            status(
+                app(paused={"until": "2100-01-01T00:00:00Z", "reason": "stock-taking"}),
+                holdings(POD),
+                view(ServerState.SERVING),
+                None,
+                (),
+                NOW_S,
+            ),
+            {"Paused": ("True", "Paused")},
+            id="paused until later",
+        ),
+        pytest.param(
+            status(app(paused={"until": "2001-01-01T00:00:00Z"}), holdings(), view(), None, (), NOW_S),
+            {"Paused": ("False", "PauseExpired")},
+            id="a pause that is over is over",
+        ),
+        pytest.param(
+            status(replace(app(), contested=("cart.test",)), None, None, None, (), NOW_S),
+            {"Contested": ("True", "HostTaken")},
+            id="an older app holds the host",
+        ),
+        pytest.param(
+            status(
+                app(), None, None, Problem(reason=Reason.POOL_NOT_FOUND, message="spec.pool: …"), (), NOW_S
+            ),
+            {"Ready": ("False", "PoolNotFound")},
+            id="a problem in the way is why it is not ready",
+        ),
+        pytest.param(
+            status(
+                app(),
+                holdings(POD),
+                view(ServerState.SERVING),
+                None,
+                (Hold(app="shop/cart", edition="v1", because=because(Reason.AT_CEILING)),),
+                NOW_S,
+            ),
+            {"Limited": ("True", "AtCeiling")},
+            id="at the ceiling and more needed: limited",
+        ),
+        pytest.param(
+            status(app(replicas=5), holdings(POD), view(ServerState.SERVING), None, (), NOW_S),
+            {"ReplicasIgnored": ("True", "ReplicasIgnored")},
+            id="kubectl scale without mode Manual: said to be ignored",
+        ),
+    ],
+)
+def test_conditions(found, expected):
+    assert {k: conditions(found).get(k) for k in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("pod", "confirmed", "gate"),
+    [
+        pytest.param(replace(POD, gate=None), True, True, id="ready and acknowledged: open"),
+        pytest.param(replace(POD, gate=None), False, None, id="not acknowledged yet: wait"),
+        pytest.param(POD, False, True if POD.gate is None else None, id="open and not confirmed: left alone"),
+        pytest.param(replace(POD, containers_ready=False), True, False, id="containers not ready: close"),
+        pytest.param(retiring(gate=True), True, False, id="named as a victim: close"),
+        pytest.param(replace(POD, deleting=True), True, None, id="being deleted: no write"),
+        pytest.param(replace(POD, gate=None, containers_ready=False), True, None, id="starting: no write"),
+    ],
+)
+def test_gate(pod: Pod, confirmed: bool, gate: bool | None):
+    routes = app_routes(app(), holdings(pod))
+    assert wanted_gate(pod, routes, confirmed) is gate
+
+
+def test_a_victim_and_a_pod_being_deleted_stay_as_draining_endpoints():
+    pods = [retiring(address="127.9.0.1"), sibling("b", address="127.9.0.2", deleting=True)]
+    routes = app_routes(app(), holdings(*pods, sibling("c", address="127.9.0.3")))
+    assert [(e.address, e.draining) for e in routes.editions[0].endpoints] == [
+        ("127.9.0.1", True),
+        ("127.9.0.2", True),
+        ("127.9.0.3", False),
+    ]
+
+
+def test_a_new_edition_takes_over_when_it_serves_as_much_as_the_old_one():
+    old, new = sibling("b"), replace(POD, edition="v2", name="cart-v2-a", uid="uid-v2")
+    sets = {"v1": SET, "v2": replace(SET, edition="v2")}
+    both = {"v1": edition("v1"), "v2": edition("v2", state=None)}
+    starting = holdings(old, replace(new, gate=None), sets=sets, **both)
+    assert edition_states("v2", starting) == {"v1": "Active", "v2": "Draining"}
+    assert edition_states("v2", holdings(old, new, sets=sets, **both)) == {"v1": "Draining", "v2": "Active"}
+    took_over = {"v1": edition("v1", state="Draining"), "v2": edition("v2")}
+    assert edition_states("v2", holdings(new, sets=sets, **took_over)) == {"v1": "Retired", "v2": "Active"}
+
+
+def raw_app(name: str, created: str, host: str = "cart.test", **spec):
+    base = app(**spec).raw
+    meta = {
+        "namespace": "shop",
+        "name": name,
+        "uid": name,
+        "creationTimestamp": created,
+        "resourceVersion": "1",
+    }
+    return {**base, "metadata": meta, "spec": {**base["spec"], "routes": [{"host": host}]}}
+
+
+POLICY = {
+    "metadata": {"name": "gold", "uid": "p", "resourceVersion": "1"},
+    "spec": {"goal": {"type": "averageResponseTime", "target": "300ms"}},
+}
+POOL = {"metadata": {"name": "default", "uid": "d", "resourceVersion": "1"}, "spec": {"nodeSelector": {}}}
+
+
+def test_of_two_apps_that_claim_a_host_the_older_keeps_it():
+    apps = {
+        "shop/young": raw_app("young", "2026-01-02T00:00:00Z"),
+        "shop/old": raw_app("old", "2026-01-01T00:00:00Z"),
+    }
+    found = Resolver().resolve(apps, {"gold": POLICY}, {"default": POOL})
+    assert found["shop/old"].contested == ()
+    assert found["shop/young"].contested == ("cart.test",)
+
+
+@pytest.mark.parametrize(
+    ("policies", "pools", "reason", "says"),
+    [
+        pytest.param({}, {"default": POOL}, Reason.POLICY_NOT_FOUND, "'gold'", id="no such policy"),
+        pytest.param({"gold": POLICY}, {}, Reason.POOL_NOT_FOUND, "'default'", id="no such pool"),
+        pytest.param(
+            {"gold": {**POLICY, "spec": {**POLICY["spec"], "allowedNamespaces": ["bank"]}}},
+            {"default": POOL},
+            Reason.POLICY_NOT_ALLOWED,
+            "'shop'",
+            id="a policy that this namespace may not use",
+        ),
+        pytest.param(
+            {"gold": POLICY},
+            {"default": {**POOL, "spec": {"nodeSelector": {}, "allowedNamespaces": []}}},
+            Reason.POOL_NOT_ALLOWED,
+            "'shop'",
+            id="a pool that nobody may use",
+        ),
+    ],
+)
+def test_what_an_app_refers_to_must_be_there_and_allowed(policies, pools, reason, says):
+    found = Resolver().resolve({"shop/a": raw_app("a", "2026-01-01T00:00:00Z")}, policies, pools)
+    problem = found["shop/a"].problem
+    assert problem is not None
+    assert problem.reason is reason
+    assert says in problem.message
+
+
+def test_an_object_that_was_stored_before_a_rule_is_refused_with_its_field():
+    bad = raw_app("a", "2026-01-01T00:00:00Z", servers={"min": 1, "max": 4})
+    bad["spec"]["servers"] = {"min": 5, "max": 3}
+    found = Resolver().resolve({"shop/a": bad}, {"gold": POLICY}, {"default": POOL})
+    assert found["shop/a"].problem is not None
+    assert "spec.servers.min" in found["shop/a"].problem.message
