@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from millpond.prom import promql
 from millpond.prom.reader import PromReader
-from millpond.prom.servers import Pod, per_pod
+from millpond.prom.servers import Pod, per_pod, rate_by_pod
 
 _HEAP = 'area="heap"'
 _HEAP_USED = (
@@ -54,8 +54,9 @@ async def jvms(
     reader: PromReader, namespaces: Iterable[str], *, window_s: float = 60.0, max_age_s: float = 60.0
 ) -> Mapping[Pod, Jvm]:
     """The JVM of each (namespace, pod) that has fresh JVM series. One query. Raises PromError."""
+    if not (namespaces := tuple(namespaces)):
+        return {}
     where = (promql.one_of_namespaces(namespaces), 'pod!=""')
-    window = promql.seconds(window_s)
     figures = await per_pod(
         reader,
         max_age_s,
@@ -63,7 +64,7 @@ async def jvms(
         used_at=_first(_HEAP_USED, where, "min", "timestamp({})"),
         max=_first(_HEAP_MAX, where, "sum", "{} > 0"),
         max_at=_first(_HEAP_MAX, where, "min", "timestamp({})"),
-        gc=_first(_GC_TIME, where, "sum", f"rate({{}}[{window}])"),
+        gc=" or ".join(rate_by_pod(promql.selector(name, *where), window_s) for name, _ in _GC_TIME),
         gc_at=_first(_GC_TIME, where, "min", "timestamp({})"),
         threads=_first(_THREADS, where, "sum", "{}"),
         threads_at=_first(_THREADS, where, "min", "timestamp({})"),

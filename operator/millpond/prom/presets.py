@@ -138,6 +138,7 @@ def question(preset: Preset, namespace: str, labels: Mapping[str, str], window_s
         "at": f"max({times})",
         "samples": f"max({over(preset.count, f'count_over_time({{}}[{window}])')})",
         "reporting": f"count(max {instances} ({times}) > time() - {window_s / 2:g})",
+        "before": f"count(count {instances} ({over(preset.count, f'{{}} offset {window}')}))",
         "expected": f"count({seen} or ({silent}))",
     }
     if preset.error:

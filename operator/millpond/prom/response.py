@@ -38,7 +38,8 @@ class Response:
     percentile_ms: float | None
     """None when not asked for, or without requests."""
     complete: bool
-    """False when under 80 % of the proxies that should report do: the load looks smaller than it is."""
+    """False when under 80 % of the proxies that should report do, or did a window ago: the load looks smaller
+    than it is."""
 
     @property
     def rate_rps(self) -> float:
@@ -86,7 +87,10 @@ async def response_time(
         sum_ms=figures["total"] * source.ms,
         histogram=counts,
         percentile_ms=_percentile_ms(counts, percentile, figures["requests"], source),
-        complete=figures.get("reporting", 0.0) >= COVERED * figures.get("expected", float("inf")),
+        complete=all(
+            figures.get(part, 0.0) >= COVERED * figures.get("expected", float("inf"))
+            for part in ("reporting", "before")
+        ),
     )
 
 

@@ -33,6 +33,8 @@ async def server_usage(
     """Usage per (namespace, pod); pods without a fresh figure are missing. CPU is the mean over ``window_s``,
     or over a wider window where Prometheus scrapes too seldom for that. One query. Raises PromError.
     """
+    if not (namespaces := tuple(namespaces)):
+        return {}
     where = (promql.one_of_namespaces(namespaces), 'pod!=""', 'container!=""', 'container!="POD"')
     memory, cpu = promql.selector(_MEMORY, *where), promql.selector(_CPU, *where)
     by_pod = "by (namespace,pod)"
@@ -41,15 +43,22 @@ async def server_usage(
         max_age_s,
         memory=f"sum {by_pod} ({memory})",
         memory_at=f"min {by_pod} (timestamp({memory}))",
-        cpu=" or ".join(
-            f"sum {by_pod} (rate({cpu}[{promql.seconds(w)}]))" for w in (window_s, WIDER * window_s)
-        ),
+        cpu=" or ".join(rate_by_pod(cpu, w) for w in (window_s, WIDER * window_s)),
         cpu_at=f"min {by_pod} (timestamp({cpu}))",
     )
     return {
         pod: Usage(cpu_cores=f.get("cpu"), memory_bytes=f.get("memory"), at_s=f["at"])
         for pod, f in figures.items()
     }
+
+
+def rate_by_pod(selector: str, window_s: float) -> str:
+    """The rate of a counter, of pods that had it a window ago: of younger ones, rate() would tell too little."""
+    window = promql.seconds(window_s)
+    return (
+        f"(sum by (namespace,pod) (rate({selector}[{window}]))"
+        f" and sum by (namespace,pod) ({selector} offset {window}))"
+    )
 
 
 async def per_pod(
