@@ -13,6 +13,7 @@ from pydantic.alias_generators import to_snake
 from pydantic_core import PydanticCustomError, core_schema
 
 _PLACE = re.compile(r"\{([A-Za-z.]+)\}")
+_QUOTED_PLACE = re.compile(r'"?\{[A-Za-z.]+\}"?')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,9 @@ class Rule:
 
     def to_schema(self) -> dict[str, str]:
         """An entry of x-kubernetes-validations."""
-        schema = {"rule": self.cel, "messageExpression": self._message_expression()}
+        # Kubernetes refuses to say messages with line ends; then the plain one stands in.
+        plain = _QUOTED_PLACE.sub("this value", self.says)
+        schema = {"rule": self.cel, "messageExpression": self._message_expression(), "message": plain}
         if self.at:
             schema["fieldPath"] = f".{self.at}"
         if self.required:

@@ -1,7 +1,7 @@
 """Writes the CustomResourceDefinitions: `python -m millpond.api.schema charts/millpond/crds`.
 
 Kubernetes takes *structural* schemas only, so what pydantic writes is inlined ($ref), stripped (titles, unknown
-keywords) and flattened (X | None is just optional; in a status it may also be null).
+keywords) and flattened (X | None is just optional).
 """
 
 import sys
@@ -27,20 +27,25 @@ _HEADER = "# Generated from operator/millpond/api by `make crds`: change the mod
 _DROPPED = {"title", "additionalProperties", "propertyNames", "$defs"}
 
 
-def structural(model: type[BaseModel], *, nullable: bool = False) -> Json:
-    """The structural schema of a model. ``nullable``: optional fields may also be null."""
+def structural(model: type[BaseModel], *, status: bool = False) -> Json:
+    """The structural schema of a model.
+
+    ``status``: it is one; its optional fields may also be null, and it has no defaults, so that it reads as written.
+    """
     schema = model.model_json_schema(by_alias=True)
-    return _Flat(schema.get("$defs", {}), nullable).node(schema)
+    return _Flat(schema.get("$defs", {}), status).node(schema)
 
 
 class _Flat:
-    def __init__(self, definitions: Mapping[str, Json], nullable: bool) -> None:
+    def __init__(self, definitions: Mapping[str, Json], status: bool) -> None:
         self.definitions = definitions
-        self.nullable = nullable
+        self.status = status
 
     def node(self, schema: Json) -> Json:
         schema = self._without_null(self._without_ref(schema))
         flat = {key: value for key, value in schema.items() if key not in _DROPPED and value is not None}
+        if self.status:
+            flat.pop("default", None)
         if "properties" in schema:
             flat["properties"] = {name: self.node(field) for name, field in schema["properties"].items()}
         if "items" in schema:
@@ -65,7 +70,7 @@ class _Flat:
         (only,) = (option for option in schema["anyOf"] if option.get("type") != "null")
         around = {key: value for key, value in schema.items() if key != "anyOf"}
         merged = self._without_ref(only) | around
-        return merged | {"nullable": True} if self.nullable else merged
+        return merged | {"nullable": True} if self.status else merged
 
 
 def crd(resource: Resource[Any]) -> Json:
@@ -123,7 +128,7 @@ def _root(resource: Resource[Any]) -> Json:
         "spec": structural(resource.spec),
     }
     if resource.status:
-        properties["status"] = structural(resource.status, nullable=True)
+        properties["status"] = structural(resource.status, status=True)
     root: Json = {
         "type": "object",
         "description": resource.description,
