@@ -38,7 +38,7 @@ _CLUSTER = {
     },
     "connect_timeout": "2s",
     "lb_policy": "LEAST_REQUEST",
-    "least_request_lb_config": {"choice_count": 4},
+    "least_request_lb_config": {"choice_count": 3},
     "common_lb_config": {
         # With the default of 50 % a draining majority would get traffic again.
         "healthy_panic_threshold": {"value": 0},

@@ -78,6 +78,7 @@ class Router:
             try:
                 await self._apply(session, want if whole else self._with(some, want))
             except Refused as refusal:
+                await session.hush()
                 suspects = self._blame(some, want, str(refusal))
                 if not some:
                     return

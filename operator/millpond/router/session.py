@@ -6,6 +6,7 @@ acknowledges the cluster only once it has them.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from millpond.router.resources import CDS, EDS, RDS, Resources, placeholder, res
 log = logging.getLogger(__name__)
 Send: TypeAlias = Callable[[bytes], Awaitable[None]]
 Parts: TypeAlias = Mapping[str, bytes]
+_HUSH_S = 1.0
 _REJOIN_S = 1.0
 """A router that comes back asks for everything in one burst; without clusters it asks for no servers."""
 
@@ -39,9 +41,15 @@ class _Kind:
         self.whole = whole
         """Each response has everything, as for clusters; otherwise only what changed."""
         self.parts: dict[str, bytes] = {}
+        self.told = False
+        """It has acknowledged something; even the answer that there is nothing must be given once."""
         self.asked: set[str] | None = None
         self.subscribed = asyncio.Event()
         self.sent: list[_Sent] = []
+        self.last = 0
+        """The number of the last response."""
+        self.heard = 0
+        """The highest number that the router answered."""
 
     def answered(self, number: int, fault: str | None) -> None:
         """An answer counts for all responses up to that number: Envoy may answer several at once."""
@@ -53,6 +61,7 @@ class _Kind:
                 sent.answer.set_result(None) if fault is None else sent.answer.set_exception(Refused(fault))
 
     def _take(self, parts: Parts) -> None:
+        self.told = True
         self.parts = {**({} if self.whole else self.parts), **parts}
 
     def _doubt(self, parts: Parts) -> None:
@@ -68,6 +77,7 @@ class Session:
         self._kinds = {CDS: _Kind(whole=True), EDS: _Kind(whole=False), RDS: _Kind(whole=True)}
         self._routed: set[str] = set()
         self._servers: Parts = {}
+        self._answered = asyncio.Event()
         self.rejoined = False
         """The router came with a configuration, which it serves meanwhile."""
         self.routing = False
@@ -83,18 +93,34 @@ class Session:
         kind.asked = set(request.resource_names)
         kind.subscribed.set()
         instance, _, number = request.response_nonce.rpartition("-")
-        if instance == self._instance and request.HasField("error_detail"):
-            self._refused(request.error_detail.message)
-        elif instance == self._instance:
-            kind.answered(int(number), None)
+        if instance == self._instance:
+            self._heard(
+                kind, int(number), request.error_detail.message if request.HasField("error_detail") else None
+            )
         if request.type_url == EDS:
             await self._supply(new)
 
-    def _refused(self, message: str) -> None:
-        """Whatever else is under way is in doubt too: a cluster whose servers were refused is never acknowledged."""
-        for kind in self._kinds.values():
-            if kind.sent:
-                kind.answered(kind.sent[-1].number, message)
+    def _heard(self, kind: _Kind, number: int, fault: str | None) -> None:
+        kind.heard = max(kind.heard, number)
+        self._answered.set()
+        if fault is None:
+            kind.answered(number, None)
+        elif any(sent.number <= number for sent in kind.sent):
+            # Whatever else is under way is in doubt too: a cluster whose servers were refused is never acknowledged.
+            for other in self._kinds.values():
+                other.answered(other.last, fault)
+
+    async def hush(self) -> None:
+        """After a refusal: wait until late answers can't be taken for answers to what comes next.
+
+        Not for those about clusters, which Envoy may withhold; they come one at a time anyway.
+        """
+        kind = self._kinds[EDS]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_HUSH_S):
+                while kind.heard < kind.last:
+                    self._answered.clear()
+                    await self._answered.wait()
 
     async def join(self) -> None:
         """Wait until the router has asked; learn which clusters it has from an earlier stream."""
@@ -127,7 +153,7 @@ class Session:
 
     async def _put_clusters(self, parts: dict[str, bytes]) -> None:
         kind = self._kinds[CDS]
-        if kind.parts == parts:
+        if kind.told and kind.parts == parts:
             return
         sent = await self._put(CDS, parts, parts.values())
         # A router that came back asks for no servers of clusters that it knows, not even if their definition changed.
@@ -157,6 +183,7 @@ class Session:
         number = next(self._numbers)
         sent = _Sent(number, parts, asyncio.get_running_loop().create_future())
         self._kinds[type_url].sent.append(sent)
+        self._kinds[type_url].last = number
         await self._send(response(f"{self._instance}-{number}", type_url, body))
         return sent
 

@@ -1,0 +1,13 @@
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest_asyncio
+
+from router.world import World, open_world
+
+
+@pytest_asyncio.fixture
+async def world() -> AsyncIterator[World]:
+    """A control plane, and whatever the test starts; all of it ends with the test."""
+    async with AsyncExitStack() as stack:
+        yield await open_world(stack)

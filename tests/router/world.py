@@ -1,0 +1,238 @@
+"""Real routers in front of small real servers that count what they get, and clients that count what they sent."""
+
+import asyncio
+import shutil
+import socket
+import tempfile
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from millpond.clock import now_s
+from millpond.router.config import AppRoutes, EditionRoute, Endpoint, Match
+from millpond.router.control import Published, RouterControl
+from millpond.router.process import RouterProcess
+from millpond.router.telemetry import Collected
+from waiting import eventually
+
+HOST = "shop.test"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """Answers its name; `?sleep=S` first takes its time, `?status=N` chooses the status."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.port = name, free_port()
+        self.requests = 0
+        self.active = 0
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return Endpoint(address="127.0.0.1", port=self.port)
+
+    @property
+    def draining(self) -> Endpoint:
+        return Endpoint(address="127.0.0.1", port=self.port, draining=True)
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self._answer)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        self.requests += 1
+        self.active += 1
+        try:
+            await asyncio.sleep(float(request.query.get("sleep", 0)))
+            return web.Response(text=self.name, status=int(request.query.get("status", 200)))
+        finally:
+            self.active -= 1
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    text: str
+    cookies: Mapping[str, str]
+
+
+@dataclass
+class Load:
+    """Clients that send one request after the other until they are stopped."""
+
+    answers: list[Answer | Exception] = field(default_factory=list)
+
+    @property
+    def failed(self) -> list[Answer | Exception]:
+        return [a for a in self.answers if not isinstance(a, Answer) or a.status != 200]
+
+    async def until_more(self, number: int) -> None:
+        goal = len(self.answers) + number
+        await eventually(_asked(lambda: len(self.answers) >= goal), 10, f"{number} more answers")
+
+
+def _asked(predicate: Callable[[], bool]) -> Callable[[], Any]:
+    async def ask() -> bool:
+        return predicate()
+
+    return ask
+
+
+class World:
+    """Everything that a test starts, and that ends with it."""
+
+    def __init__(self, stack: AsyncExitStack, folder: Path) -> None:
+        self._stack, self.folder = stack, folder
+        self.xds = f"unix:{folder}/xds.sock"
+        self.http: aiohttp.ClientSession
+        self.control: RouterControl
+
+    async def server(self, name: str) -> Server:
+        server = Server(name)
+        await server.start()
+        self._stack.push_async_callback(server.stop)
+        return server
+
+    async def start_control(self, *, reunion_s: float = 0.0, listen: str | None = None) -> RouterControl:
+        self.control = RouterControl(listen=listen or self.xds, clock=now_s, reunion_s=reunion_s)
+        await self.control.start()
+        self._stack.push_async_callback(self.control.stop)
+        return self.control
+
+    def router(self, name: str = "r1", *, xds: str | None = None) -> RouterProcess:
+        router = RouterProcess(
+            name=name,
+            xds=xds or self.xds,
+            listen=f"127.0.0.1:{free_port()}",
+            stats=f"127.0.0.1:{free_port()}",
+            folder=self.folder / name,
+        )
+        router.start()
+        self._stack.callback(router.kill)
+        return router
+
+    async def serving(self, router: RouterProcess) -> None:
+        await eventually(lambda: asyncio.to_thread(router.ready), 10, f"{router.name} serves")
+
+    async def settled(self, apps: Mapping[str, AppRoutes], *, routers: int = 1) -> Published:
+        """Publish until so many routers serve it all."""
+
+        async def done() -> Published | None:
+            published = await self.control.publish(apps)
+            serving = sum(state.maybe_serving for state in self.control.routers())
+            accepted = apps.keys() - published.rejected.keys()
+            return published if serving == routers and published.confirmed == accepted else None
+
+        found = await eventually(done, 15, f"{routers} routers serve it")
+        assert found is not None
+        return found
+
+    async def get(
+        self,
+        router: RouterProcess,
+        path: str = "/",
+        *,
+        host: str = HOST,
+        cookies: Mapping[str, str] | None = None,
+        method: str = "GET",
+    ) -> Answer:
+        headers = {"host": host}
+        if cookies:
+            headers["cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
+        async with self.http.request(method, f"http://{router.listen}{path}", headers=headers) as response:
+            text = await response.text()
+            return Answer(response.status, text, {n: c.value for n, c in response.cookies.items()})
+
+    async def many(self, number: int, send: Callable[[], Awaitable[Answer]]) -> list[Answer]:
+        return list(await asyncio.gather(*(send() for _ in range(number))))
+
+    def load(self, router: RouterProcess, path: str = "/", *, clients: int = 8, host: str = HOST) -> Load:
+        """Starts sending at once; `finish` stops it after the last answers."""
+        load, stop = Load(), asyncio.Event()
+
+        async def client() -> None:
+            while not stop.is_set():
+                try:
+                    load.answers.append(await self.get(router, path, host=host))
+                except aiohttp.ClientError as error:
+                    load.answers.append(error)
+                await asyncio.sleep(0.005)
+
+        tasks = [asyncio.create_task(client()) for _ in range(clients)]
+
+        async def finish() -> None:
+            stop.set()
+            await asyncio.gather(*tasks)
+
+        self._finish = finish
+        self._stack.push_async_callback(finish)
+        return load
+
+    async def finish(self) -> None:
+        """Stop the load and wait for its last answers."""
+        await self._finish()
+
+    async def collected(self, wanted: Callable[[Collected], bool], why: str) -> list[Collected]:
+        """Everything that telemetry collects until a collection is as wanted."""
+        found: list[Collected] = []
+
+        async def ask() -> bool:
+            collected = self.control.telemetry.collect(now_s())
+            found.extend([collected] if collected else [])
+            return collected is not None and wanted(collected)
+
+        await eventually(ask, 10, why)
+        return found
+
+
+async def open_world(stack: AsyncExitStack) -> World:
+    folder = Path(tempfile.mkdtemp(prefix="millpond-"))  # short: socket paths are at most 107 bytes long
+    stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    world = World(stack, folder)
+    world.http = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(30),
+    )
+    stack.push_async_callback(world.http.close)
+    await world.start_control()
+    return world
+
+
+def app(
+    *endpoints: Endpoint, key: str = "shop/cart", hosts: tuple[str, ...] = (HOST,), cookie: str | None = None
+) -> dict[str, AppRoutes]:
+    """An app of one edition, v1."""
+    edition = EditionRoute(name="v1", endpoints=endpoints)
+    matches = tuple(Match(host=host) for host in hosts)
+    return {key: AppRoutes(key=key, matches=matches, editions=(edition,), affinity_cookie=cookie)}
+
+
+def editions(*found: EditionRoute, cookie: str | None = None) -> dict[str, AppRoutes]:
+    return {
+        "shop/cart": AppRoutes(
+            key="shop/cart", matches=(Match(host=HOST),), editions=found, affinity_cookie=cookie
+        )
+    }
