@@ -5,7 +5,7 @@ thread: so it gets a thread and a loop of its own, and speaks to ours through th
 """
 
 import asyncio
-import logging
+import contextlib
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,6 @@ from millpond.api.names import GROUP, PLURALS, VERSION
 from millpond.kube.login import Login
 
 Wake = Callable[[str], None]
-log = logging.getLogger(__name__)
 
 
 def registry(wake: Wake, login: Login) -> kopf.OperatorRegistry:
@@ -61,7 +60,7 @@ def settings() -> kopf.OperatorSettings:
     watching.connect_timeout, watching.inactivity_timeout = 5, 70
     watching.reconnect_backoff, watching.chunk_size = 1, 500
     network.connect_timeout, network.request_timeout = 5, 15
-    network.error_backoffs = [0.5, 1, 2, 4, 8, 15]
+    network.error_backoffs = [0.5, 1, 2, 4, 8] + [15] * 20  # kopf ends when these are used up: five minutes
     chosen.persistence.finalizer = "millpond.dev/finalizer"
     chosen.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix="millpond.dev")
     chosen.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix="millpond.dev")
@@ -74,39 +73,48 @@ def settings() -> kopf.OperatorSettings:
 
 
 class KopfThread:
-    """Runs kopf in a thread. When it ends without being asked to, `alive` is False and `ended` returns."""
+    """Runs kopf in a thread. When it ends without being asked to, `alive` is False and `ended` raises."""
 
     def __init__(self, wake: Wake, login: Login) -> None:
         """``wake`` is called in the event loop that calls `start`."""
         self._wake = wake
         self._login = login
-        self._stop = threading.Event()
+        self._stopping = False
+        self._kopfs_loop: asyncio.AbstractEventLoop | None = None
+        self._stop = (
+            asyncio.Event()
+        )  # lives in kopf's loop: a threading.Event would keep its thread from ending
         self._ended = asyncio.Event()
         self._error: BaseException | None = None
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         loop = asyncio.get_running_loop()
-
-        def wake(what: str) -> None:
-            loop.call_soon_threadsafe(self._wake, what)
-
-        def run() -> None:
-            try:
-                asyncio.run(self._operate(registry(wake, self._login)))
-            except BaseException as error:  # reported by `ended`, whatever it was
-                self._error = error
-            finally:
-                if not loop.is_closed():
-                    loop.call_soon_threadsafe(self._ended.set)
-
-        self._thread = threading.Thread(target=run, name="kopf", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(loop,), name="kopf", daemon=True)
         self._thread.start()
 
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        def tell(what: Callable[..., object], *arguments: object) -> None:
+            with contextlib.suppress(RuntimeError):  # the other loop is closed: nobody listens any more
+                loop.call_soon_threadsafe(what, *arguments)
+
+        try:
+            asyncio.run(self._operate(registry(lambda what: tell(self._wake, what), self._login)))
+        except BaseException as error:  # reported by `ended`, whatever it was
+            self._error = error
+        finally:
+            tell(self._ended.set)
+
     async def _operate(self, handlers: kopf.OperatorRegistry) -> None:
-        await kopf.operator(
-            registry=handlers, settings=settings(), clusterwide=True, standalone=True, stop_flag=self._stop
-        )
+        self._kopfs_loop = asyncio.get_running_loop()
+        if not self._stopping:
+            await kopf.operator(
+                registry=handlers,
+                settings=settings(),
+                clusterwide=True,
+                standalone=True,
+                stop_flag=self._stop,
+            )
 
     @property
     def alive(self) -> bool:
@@ -115,10 +123,13 @@ class KopfThread:
     async def ended(self) -> None:
         """Returns when kopf was stopped, raises RuntimeError when it ended by itself."""
         await self._ended.wait()
-        if not self._stop.is_set():
+        if not self._stopping:
             raise RuntimeError(f"kopf has ended: {self._error or 'without an error'}") from self._error
 
     async def stop(self) -> None:
-        self._stop.set()
+        self._stopping = True
+        if self._kopfs_loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended already
+                self._kopfs_loop.call_soon_threadsafe(self._stop.set)
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join, 10.0)

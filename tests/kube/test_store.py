@@ -11,15 +11,19 @@ def pod(name: str, version: int, *, uid: str = "u") -> Object:
     return {"metadata": meta}
 
 
+def replace(store: Store[str], *listed: Object, version: int) -> None:
+    store.replace([store.trim(obj) for obj in listed], version)
+
+
 @pytest.fixture
 def store() -> Store[str]:
     store = Store(lambda obj: str(obj["metadata"]["resourceVersion"]), lambda: 0.0)
-    store.replace([pod("a", 5), pod("b", 7)], 10)
+    replace(store, pod("a", 5), pod("b", 7), version=10)
     return store
 
 
 def test_a_list_replaces_everything(store: Store[str]) -> None:
-    store.replace([pod("b", 7)], 12)
+    replace(store, pod("b", 7), version=12)
     assert dict(store.items()) == {"shop/b": "7"}
 
 
@@ -43,7 +47,7 @@ def test_an_answer_that_arrives_after_the_deletion_raises_no_ghost(store: Store[
 
 def test_a_list_that_was_read_before_our_write_does_not_lose_it(store: Store[str]) -> None:
     store.own(pod("c", 20))
-    store.replace([pod("b", 7)], 15)
+    replace(store, pod("b", 7), version=15)
     assert dict(store.items()) == {"shop/b": "7", "shop/c": "20"}
 
 

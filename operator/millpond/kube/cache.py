@@ -7,13 +7,14 @@ import random
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from millpond.clock import Clock, steady_s
 from millpond.kube.client import Api, Object
 from millpond.kube.errors import ClusterError, Gone, Unavailable
 
 T = TypeVar("T")
+Trimmed: TypeAlias = tuple[str, int, T]  # key, resourceVersion, what is kept
 log = logging.getLogger(__name__)
 
 
@@ -61,13 +62,14 @@ class Store(Generic[T]):
     def prove_alive(self) -> None:
         self._alive_s = self._clock()
 
-    def replace(self, objects: list[Object], version: int) -> None:
+    def trim(self, obj: Object) -> Trimmed[T]:
+        return key_of(obj), version_of(obj), self._keep(obj)
+
+    def replace(self, listed: list[Trimmed[T]], version: int) -> None:
         """The answer of a LIST: what is not in it is gone, unless our own write is newer than the list."""
-        newer = {key for key, own in self._versions.items() if own > version}
-        kept = {key: self._items[key] for key in newer}
-        kept_versions = {key: self._versions[key] for key in newer}
-        self._items = {key_of(o): self._keep(o) for o in objects} | kept
-        self._versions = {key_of(o): version_of(o) for o in objects} | kept_versions
+        newer = [(key, own, self._items[key]) for key, own in self._versions.items() if own > version]
+        self._items = {key: kept for key, _, kept in (*listed, *newer)}
+        self._versions = {key: at for key, at, _ in (*listed, *newer)}
         self._seen = version
         self.synced = True
         self.prove_alive()
@@ -76,18 +78,22 @@ class Store(Generic[T]):
         """One line of a WATCH; True when something changed for the reader."""
         self.prove_alive()
         self._seen = max(self._seen, version_of(obj))
-        if event == "BOOKMARK" or version_of(obj) <= self._versions.get(key_of(obj), 0):
+        if event == "BOOKMARK":
             return False
-        if event == "DELETED":
-            self._versions.pop(key_of(obj), None)
-            return self._items.pop(key_of(obj), None) is not None
+        key, known = key_of(obj), self._versions.get(key_of(obj), 0)
+        if event == "DELETED" and version_of(obj) >= known:
+            self._versions.pop(key, None)
+            self._items.pop(key, None)
+            return known > 0
+        if version_of(obj) <= known:
+            return False
         self._put(obj)
         return True
 
     def _put(self, obj: Object) -> None:
-        key = key_of(obj)
-        self._items[key] = self._keep(obj)
-        self._versions[key] = version_of(obj)
+        key, version, kept = self.trim(obj)
+        self._items[key] = kept
+        self._versions[key] = version
 
 
 class Reflector(Generic[T]):
@@ -141,6 +147,7 @@ class Reflector(Generic[T]):
                 await self._follow()
             except Gone:
                 self._version = None
+                await self._back_off()
             except ClusterError as error:
                 log.warning("watch of %s: %s", self.path, error)
                 await self._back_off()
@@ -152,8 +159,12 @@ class Reflector(Generic[T]):
     async def _list_if_needed(self) -> None:
         if self._version is not None:
             return
-        objects, version = await self._api.list(self.path, self._selector)
-        self.store.replace(objects, int(version))
+        listed: list[Trimmed[T]] = []
+        version = ""
+        async for page in self._api.pages(self.path, self._selector):
+            listed += map(self.store.trim, page.objects)
+            version = page.version
+        self.store.replace(listed, int(version))
         self._version = version
         self.relists += 1
         self._listed.set()

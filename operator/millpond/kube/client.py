@@ -5,7 +5,7 @@ import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 from urllib.parse import urlencode
 
 import msgspec
@@ -37,6 +37,13 @@ _CONTENT_TYPES: Mapping[str, str] = {
 }
 
 
+class Page(NamedTuple):
+    """Part of a LIST, and the resourceVersion to watch from when all parts are read."""
+
+    objects: list[Object]
+    version: str
+
+
 def _nothing(verb: str, resource: str) -> None:
     pass
 
@@ -60,6 +67,7 @@ class Api:
         self._client: ApiClient | None = None
         self._login_lock = asyncio.Lock()
         self._login_checked_s = 0.0
+        self._login_stamps: Mapping[Path, int] = {}
         self._not_before_s = 0.0
 
     async def close(self) -> None:
@@ -70,18 +78,24 @@ class Api:
     async def get(self, path: str) -> Object:
         return await self._call("GET", path)
 
-    async def list(
+    async def list(self, path: str, label_selector: str | None = None, limit: int = 500) -> Page:
+        """All objects, and the resourceVersion to watch from."""
+        listed = Page([], "")
+        async for page in self.pages(path, label_selector, limit):
+            listed = Page(listed.objects + page.objects, page.version)
+        return listed
+
+    async def pages(
         self, path: str, label_selector: str | None = None, limit: int = 500
-    ) -> tuple[list[Object], str]:
-        """All objects, read page by page, and the resourceVersion to watch from."""
+    ) -> AsyncGenerator["Page"]:
+        """The same page by page, for those who keep little of each object; raises Gone when it takes too long."""
         query = {"limit": str(limit), **({"labelSelector": label_selector} if label_selector else {})}
-        items: list[Object] = []
         while True:
             page = await self._call("GET", path, query)
-            items += page.get("items") or []
+            yield Page(page.get("items") or [], str(page["metadata"]["resourceVersion"]))
             query["continue"] = page["metadata"].get("continue", "")
             if not query["continue"]:
-                return items, str(page["metadata"]["resourceVersion"])
+                return
 
     async def create(self, path: str, body: Object, *, dry_run: bool = False) -> Object:
         query = {"fieldManager": FIELD_MANAGER, **_dry(dry_run)}
@@ -129,6 +143,8 @@ class Api:
         }
         timeout = ClientTimeout(total=timeout_s + grace_s, sock_connect=CONNECT_S)
         async with self._send("GET", path, query, None, "", timeout) as response:
+            if response.status == 401:
+                await self._log_in(force=True)
             if response.status != 200:
                 raise error_for(response.status, _decoded(await response.read()), f"watch {path}")
             async for line in _lines(response):
@@ -219,8 +235,10 @@ class Api:
             return self._client
         async with self._login_lock:
             self._login_checked_s = now
-            if self._client is None or force or await asyncio.to_thread(self.login.changed):
+            stamps = await self.login.stamps()
+            if self._client is None or force or stamps != self._login_stamps:
                 await self._use(await self.login.configuration())
+                self._login_stamps = stamps
             assert self._client is not None
             return self._client
 

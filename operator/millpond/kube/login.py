@@ -16,16 +16,14 @@ _FILE_KEYS = ("tokenFile", "client-certificate", "client-key", "certificate-auth
 
 
 class Login:
-    """Reads the credentials, and knows when the files they came from have changed (a rotated token)."""
+    """Reads the credentials, and tells by `stamps` whether the files they come from changed (a rotated token)."""
 
     def __init__(self, kubeconfig: Path | None = None) -> None:
         """``kubeconfig`` None: the service account of the pod that this runs in."""
         self._kubeconfig = kubeconfig
-        self._seen: Mapping[Path, int] = {}
 
     async def configuration(self) -> Configuration:
         """The credentials as they are now; raises Forbidden with a sentence when they cannot be read."""
-        self._seen = await asyncio.to_thread(self._stamps)
         configuration = Configuration()
         try:
             if self._kubeconfig is None:
@@ -37,11 +35,9 @@ class Login:
             raise Forbidden(f"cannot log in with {where}: {error}") from error
         return configuration
 
-    def changed(self) -> bool:
-        return self._stamps() != self._seen
-
-    def _stamps(self) -> Mapping[Path, int]:
-        return {file: file.stat().st_mtime_ns for file in self._files() if file.exists()}
+    async def stamps(self) -> Mapping[Path, int]:
+        """The files that count, and when each was written last."""
+        return await asyncio.to_thread(lambda: {f: f.stat().st_mtime_ns for f in self._files() if f.exists()})
 
     def _files(self) -> tuple[Path, ...]:
         if self._kubeconfig is None:

@@ -1,0 +1,69 @@
+"""kopf wakes the cycle on every change of our kinds, and writes nothing."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from kube.fault_proxy import FaultProxy, Status
+from millpond.handlers import KopfThread
+from millpond.kube import paths
+from millpond.kube.client import Api, Object
+from millpond.kube.login import Login
+from waiting import eventually_async
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+async def woken() -> list[str]:
+    return []
+
+
+@pytest.fixture
+async def kopf_thread(proxy: FaultProxy, woken: list[str]) -> AsyncIterator[KopfThread]:
+    thread = KopfThread(woken.append, Login(proxy.kubeconfig))
+    thread.start()
+    yield thread
+    await thread.stop()
+    assert not thread.alive
+
+
+def policy(name: str) -> Object:
+    goal = {"type": "averageResponseTime", "target": "300ms"}
+    return {
+        "apiVersion": "millpond.dev/v1alpha1",
+        "kind": "SLAPolicy",
+        "metadata": {"name": name},
+        "spec": {"goal": goal},
+    }
+
+
+async def test_a_change_wakes_the_cycle_and_kopf_writes_nothing(
+    kopf_thread: KopfThread, woken: list[str], api: Api, proxy: FaultProxy, namespace: str
+) -> None:
+    name = f"policy-{namespace}"
+
+    async def watching() -> bool:
+        return {s.path for s in proxy.seen if s.watch} >= {paths.slapolicies(), paths.elasticapps()}
+
+    await eventually_async(watching, 20, "kopf watches our kinds")
+    await api.create(paths.slapolicies(), policy(name))
+    await eventually_async(lambda: woken.count(f"slapolicies {name}") >= 1, 10, "the creation wakes")
+    woken.clear()
+    await api.patch(paths.slapolicies(name), {"spec": {"importance": 2}})
+    await eventually_async(lambda: f"slapolicies {name}" in woken, 10, "the change wakes")
+    woken.clear()
+    await api.delete(paths.slapolicies(name))
+    await eventually_async(lambda: f"slapolicies {name}" in woken, 10, "the deletion wakes")
+    assert proxy.writes() == []
+
+
+async def test_when_kopf_ends_by_itself_that_is_known(proxy: FaultProxy, woken: list[str]) -> None:
+    proxy.inject(lambda seen: True, Status(401))
+    thread = KopfThread(woken.append, Login(proxy.kubeconfig))
+    thread.start()
+    with pytest.raises(RuntimeError, match="kopf has ended: Ran out of valid credentials"):
+        await asyncio.wait_for(thread.ended(), 30)
+    assert not thread.alive
+    await thread.stop()
