@@ -1,42 +1,29 @@
 """A real Prometheus that scrapes four exporters five times a second."""
 
-import subprocess
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from millpond.prom.local import find_prometheus
 from millpond.prom.process import LocalPrometheus, Scrape
 from millpond.prom.reader import PromReader
 from prom.exporter import Exporter
+from prom.running import program, running
 
 
 @pytest.fixture(scope="session")
 def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, tuple[Exporter, ...]]]:
-    said: list[str] = []
-    program = find_prometheus(said.append)
-    if program is None:
-        pytest.skip(f"no Prometheus can be had here: {said}")
+    found = program()
     exporters = tuple(Exporter() for _ in range(4))
     scrape = Scrape(job="exporters", addresses=tuple(e.address for e in exporters))
     folder = tmp_path_factory.mktemp("prometheus")
-    prometheus = LocalPrometheus(program, folder, [scrape], interval_s=0.2)
-    process = _start(prometheus, folder / "log")
+    prometheus = LocalPrometheus(found, folder, [scrape], interval_s=0.2)
     try:
-        prometheus.wait_ready()
-        yield prometheus.url, exporters
+        with running(prometheus, folder / "log"):
+            yield prometheus.url, exporters
     finally:
-        process.kill()
-        process.wait()
         for exporter in exporters:
             exporter.stop()
-
-
-def _start(prometheus: LocalPrometheus, log: Path) -> subprocess.Popen[bytes]:
-    with log.open("wb") as file:
-        return subprocess.Popen(prometheus.argv, stdout=file, stderr=subprocess.STDOUT)
 
 
 @pytest.fixture
