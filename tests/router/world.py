@@ -168,14 +168,16 @@ class World:
     async def many(self, number: int, send: Callable[[], Awaitable[Answer]]) -> list[Answer]:
         return list(await asyncio.gather(*(send() for _ in range(number))))
 
-    def load(self, router: RouterProcess, path: str = "/", *, clients: int = 8, host: str = HOST) -> Load:
+    def load(
+        self, router: RouterProcess, *, clients: int = 8, cookies: Mapping[str, str] | None = None
+    ) -> Load:
         """Starts sending at once; `finish` stops it after the last answers."""
         load, stop = Load(), asyncio.Event()
 
         async def client() -> None:
             while not stop.is_set():
                 try:
-                    load.answers.append(await self.get(router, path, host=host))
+                    load.answers.append(await self.get(router, cookies=cookies))
                 except aiohttp.ClientError as error:
                     load.answers.append(error)
                 await asyncio.sleep(0.005)

@@ -24,6 +24,12 @@ class Endpoint:
     port: int
     draining: bool = False
 
+    @property
+    def authority(self) -> str:
+        """ "ip:port", with brackets around an IPv6 address: how routers and telemetry name it."""
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{host}:{self.port}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EditionRoute:

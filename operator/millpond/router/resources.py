@@ -96,7 +96,7 @@ def build(app: AppRoutes) -> Built:
         assignments={names[e.name]: _assignment(names[e.name], e) for e in app.editions},
         hosts={host: _host(app, host) for host in {match.host.lower(): None for match in app.matches}},
         unserved=frozenset(names[e.name] for e in app.editions if all(p.draining for p in e.endpoints)),
-        endpoints=frozenset(f"{p.address}:{p.port}" for e in app.editions for p in e.endpoints),
+        endpoints=frozenset(p.authority for e in app.editions for p in e.endpoints),
         addresses=frozenset(p.address for e in app.editions for p in e.endpoints),
     )
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
-from millpond.router.config import AppRoutes, EditionRoute, cluster_name
+from millpond.router.config import AppRoutes, EditionRoute, Endpoint, cluster_name
 
 EDITION_COOKIE = "millpond-edition"
 STATEFUL_SESSION = "envoy.filters.http.stateful_session"
@@ -88,10 +88,15 @@ def _pin(app: AppRoutes, edition: EditionRoute, match: Json) -> Json | None:
     if all(endpoint.draining for endpoint in edition.endpoints):
         if not app.affinity_cookie or not edition.endpoints:
             return None
-        bound = [base64.b64encode(f"{p.address}:{p.port}".encode()).decode() for p in edition.endpoints]
-        cookies.append(_cookie(app.affinity_cookie, bound))
+        cookies.append(_cookie(app.affinity_cookie, list(map(_bound, edition.endpoints))))
     action = {"cluster": cluster_name(app.key, edition.name), "timeout": "0s"}
     return {"match": {**match, "headers": cookies}, "route": action}
+
+
+def _bound(endpoint: Endpoint) -> str:
+    """The value of Envoy's cookie for a session of this server: a protobuf message with one text, in base64."""
+    address = endpoint.authority.encode()
+    return base64.b64encode(bytes((0x0A, len(address))) + address).decode()
 
 
 def _cookie(name: str, values: Sequence[str]) -> Json:

@@ -1,0 +1,184 @@
+"""Several routers, late ones, dead ones, cut-off ones, and an operator that comes and goes."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from router.world import World, app, free_port
+from waiting import eventually
+
+pytestmark = pytest.mark.integration
+
+
+async def test_two_routers_serve_the_same_and_both_must_confirm(world: World) -> None:
+    old, new = await world.server("old"), await world.server("new")
+    routers = [world.router("r1"), world.router("r2")]
+    await world.settled(app(old.endpoint), routers=2)
+    for router in routers:
+        await world.serving(router)
+    published = await world.control.publish(app(new.endpoint))
+    assert published.confirmed == {"shop/cart"}
+    assert {(await world.get(router)).text for router in routers} == {"new"}
+
+
+async def test_a_late_router_and_a_restarted_one_get_the_state(world: World) -> None:
+    server = await world.server("one")
+    first = world.router("r1")
+    await world.settled(app(server.endpoint))
+    late = world.router("r2")
+    await world.settled(app(server.endpoint), routers=2)
+    await world.serving(late)
+    assert (await world.get(late)).text == "one"
+    first.kill()
+    first.start()
+    await world.settled(app(server.endpoint), routers=2)
+    await world.serving(first)
+    assert (await world.get(first)).text == "one"
+
+
+async def test_a_restarted_operator_takes_over_without_a_failed_request(world: World) -> None:
+    old, new = await world.server("old"), await world.server("new")
+    router = world.router()
+    extra = app(old.endpoint, key="shop/extra", hosts=("extra.test",))
+    await world.settled(app(old.endpoint) | extra)
+    await world.serving(router)
+    load = world.load(router)
+    for servers in ((new, old), (old, new)):
+        await world.control.stop()
+        await load.until_more(30)
+        await world.start_control()
+        await eventually(lambda: _connected(world), 10, "the router is back")
+        await load.until_more(30)
+        await world.settled(app(servers[0].endpoint))
+        assert (await world.get(router)).text == servers[0].name
+        assert (await world.get(router, host="extra.test")).status == 404
+        await load.until_more(30)
+    await world.finish()
+    assert not load.failed
+
+
+async def test_nothing_is_confirmed_while_routers_of_an_earlier_operator_may_still_come_back(
+    world: World,
+) -> None:
+    server = await world.server("one")
+    await world.control.stop()
+    await world.start_control(reunion_s=1.0)
+    assert not (await world.control.publish(app(server.endpoint))).confirmed
+    await eventually(
+        lambda: _confirmed(world, server.endpoint), 5, "without any router it is confirmed in the end"
+    )
+
+
+async def test_a_stopped_router_holds_up_its_confirmation_but_not_the_other_router(world: World) -> None:
+    old, new = await world.server("old"), await world.server("new")
+    stopped, running = world.router("r1"), world.router("r2")
+    await world.settled(app(old.endpoint), routers=2)
+    await world.serving(running)
+    os.kill(stopped.pid, signal.SIGSTOP)
+    published = await world.control.publish(app(new.endpoint), deadline_s=0.3)
+    assert not published.confirmed
+    assert published.waiting == ("r1",)
+    assert (await world.get(running)).text == "new"
+    os.kill(stopped.pid, signal.SIGCONT)
+    await world.settled(app(new.endpoint), routers=2)
+    assert (await world.get(stopped)).text == "new"
+
+
+async def test_a_late_router_is_waited_for_once(world: World) -> None:
+    server = await world.server("one")
+    stopped, _ = world.router("r1"), world.router("r2")
+    await world.settled(app(server.endpoint), routers=2)
+    os.kill(stopped.pid, signal.SIGSTOP)
+    await world.control.publish(app(), deadline_s=0.3)
+    # Were it waited for again, these would take hours.
+    for _ in range(5):
+        published = await world.control.publish(app(server.endpoint), deadline_s=3600)
+        assert published.waiting == ("r1",)
+        published = await world.control.publish(app(), deadline_s=3600)
+        assert published.waiting == ("r1",)
+
+
+async def test_a_killed_router_is_forgotten_and_no_longer_counts(world: World) -> None:
+    old, new = await world.server("old"), await world.server("new")
+    killed, _ = world.router("r1"), world.router("r2")
+    await world.settled(app(old.endpoint), routers=2)
+    killed.kill()
+    published = await world.control.publish(app(new.endpoint))
+    assert published.confirmed == {"shop/cart"}
+    assert [state.id for state in world.control.routers()] == ["r2"]
+
+
+async def test_a_cut_off_router_counts_until_it_is_back(world: World) -> None:
+    old, new = await world.server("old"), await world.server("new")
+    port = free_port()
+    async with _proxy(port, world.xds.removeprefix("unix:")):
+        router = world.router(xds=f"127.0.0.1:{port}")
+        kept = app(old.endpoint, key="shop/kept", hosts=("kept.test",))
+        await world.settled(app(old.endpoint) | kept)
+        await world.serving(router)
+    await eventually(lambda: _cut_off(world), 5, "the router is cut off")
+    published = await world.control.publish(app(new.endpoint) | kept)
+    assert published.confirmed == {"shop/kept"}
+    assert published.waiting == ("r1",)
+    assert (await world.control.publish(kept)).lingering == {"shop/cart"}
+    assert (await world.get(router)).text == "old"
+    async with _proxy(port, world.xds.removeprefix("unix:")):
+        await world.settled(app(new.endpoint) | kept)
+        assert (await world.get(router)).text == "new"
+
+
+async def test_a_cut_off_router_that_is_known_to_be_gone_can_be_forgotten(world: World) -> None:
+    server = await world.server("one")
+    port = free_port()
+    async with _proxy(port, world.xds.removeprefix("unix:")):
+        world.router(xds=f"127.0.0.1:{port}")
+        await world.settled(app(server.endpoint))
+    await eventually(lambda: _cut_off(world), 5, "the router is cut off")
+    world.control.forget("r1")
+    assert world.control.routers() == ()
+    assert (await world.control.publish(app())).confirmed == {"shop/cart"}
+
+
+async def _connected(world: World) -> bool:
+    return any(state.connected for state in world.control.routers())
+
+
+async def _cut_off(world: World) -> bool:
+    return [(s.connected, s.maybe_serving) for s in world.control.routers()] == [(False, True)]
+
+
+async def _confirmed(world: World, endpoint: object) -> bool:
+    return bool((await world.control.publish(app(endpoint))).confirmed)  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def _proxy(port: int, socket_path: str) -> AsyncIterator[None]:
+    """A network between router and operator that can be cut: leaving it cuts every connection."""
+    writers: list[asyncio.StreamWriter] = []
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        try:
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        except OSError:
+            pass
+        finally:
+            writer.close()
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        up_reader, up_writer = await asyncio.open_unix_connection(socket_path)
+        await asyncio.gather(pump(reader, up_writer), pump(up_reader, writer))
+
+    server = await asyncio.start_server(forward, "127.0.0.1", port)
+    try:
+        yield
+    finally:
+        server.close()
+        for writer in writers:
+            writer.transport.abort()

@@ -1,0 +1,118 @@
+"""Sessions stay on their server, also while it drains, and on their edition."""
+
+from collections import Counter
+
+import pytest
+
+from millpond.router.config import AppRoutes, EditionRoute
+from router.world import Answer, World, app, editions
+
+pytestmark = pytest.mark.integration
+COOKIE = "cart-session"
+
+
+async def test_sessions_stay_on_their_server_and_on_a_draining_one_to_the_end(world: World) -> None:
+    servers = [await world.server("one"), await world.server("two")]
+    router = world.router()
+    await world.settled(app(*(server.endpoint for server in servers), cookie=COOKIE))
+    await world.serving(router)
+    sessions = await world.many(20, lambda: world.get(router))
+    assert {session.text for session in sessions} == {"one", "two"}
+    await _stay(world, router, sessions)
+
+    await world.settled(app(servers[0].draining, servers[1].endpoint, cookie=COOKIE))
+    await _stay(world, router, sessions)
+    new = await world.many(20, lambda: world.get(router))
+    assert {session.text for session in new} == {"two"}
+
+    await world.settled(app(servers[1].endpoint, cookie=COOKIE))
+    moved = [await world.get(router, cookies=session.cookies) for session in sessions]
+    assert {(answer.status, answer.text) for answer in moved} == {(200, "two")}
+
+
+async def test_editions_share_new_requests_by_weight_and_a_client_stays_on_its_edition(world: World) -> None:
+    one, two = await world.server("one"), await world.server("two")
+    router = world.router()
+    split = editions(
+        EditionRoute(name="v1", endpoints=(one.endpoint,), weight=50),
+        EditionRoute(name="v2", endpoints=(two.endpoint,), weight=50),
+    )
+    await world.settled(split)
+    await world.serving(router)
+    clients = await world.many(60, lambda: world.get(router))
+    assert Counter(client.text for client in clients).keys() == {"one", "two"}
+    await _stay(world, router, clients)
+
+    only_new = editions(
+        EditionRoute(name="v1", endpoints=(one.endpoint,), weight=0),
+        EditionRoute(name="v2", endpoints=(two.endpoint,), weight=100),
+    )
+    await world.settled(only_new)
+    await _stay(world, router, clients)
+    assert {client.text for client in await world.many(30, lambda: world.get(router))} == {"two"}
+
+
+async def test_a_new_edition_takes_new_sessions_and_leaves_the_old_ones_where_they_are(world: World) -> None:
+    """From one edition to two to one, as a rollout does it; the old edition's sessions began before there were two."""
+    old, new = await world.server("old"), await world.server("new")
+    router = world.router()
+    await world.settled(editions(EditionRoute(name="v1", endpoints=(old.endpoint,)), cookie=COOKIE))
+    await world.serving(router)
+    sessions = await world.many(10, lambda: world.get(router))
+
+    await world.settled(
+        editions(
+            EditionRoute(name="v1", endpoints=(old.draining,), weight=0),
+            EditionRoute(name="v2", endpoints=(new.endpoint,)),
+            cookie=COOKIE,
+        )
+    )
+    await _stay(world, router, sessions)
+    strangers = [{"millpond-edition": "v1"}, {"millpond-edition": "v1", COOKIE: "MTI3LjAuMC4xOjE="}, None]
+    found = [await world.get(router, cookies=cookies) for cookies in strangers]
+    assert {(answer.status, answer.text) for answer in found} == {(200, "new")}
+
+    await world.settled(editions(EditionRoute(name="v2", endpoints=(new.endpoint,)), cookie=COOKIE))
+    moved = [await world.get(router, cookies=session.cookies) for session in sessions]
+    assert {(answer.status, answer.text) for answer in moved} == {(200, "new")}
+
+
+async def test_clients_pinned_to_an_edition_move_on_when_it_has_no_server_without_a_failed_request(
+    world: World,
+) -> None:
+    one, two = await world.server("one"), await world.server("two")
+    router = world.router()
+    both = (
+        EditionRoute(name="v1", endpoints=(one.endpoint,), weight=1),
+        EditionRoute(name="v2", endpoints=(two.endpoint,), weight=1),
+    )
+    await world.settled(editions(*both))
+    await world.serving(router)
+    pinned = {"millpond-edition": "v1"}
+    assert (await world.get(router, cookies=pinned)).text == "one"
+    load = world.load(router, cookies=pinned)
+    for turn in range(10):
+        server = one.draining if turn % 2 else one.endpoint
+        await world.settled(editions(EditionRoute(name="v1", endpoints=(server,), weight=1), both[1]))
+        await load.until_more(20)
+    await world.finish()
+    assert not load.failed
+    assert {answer.text for answer in load.answers if isinstance(answer, Answer)} == {"one", "two"}
+
+
+async def test_an_edition_without_a_server_gets_no_share_of_new_requests(world: World) -> None:
+    server = await world.server("one")
+    router = world.router()
+    routes: dict[str, AppRoutes] = editions(
+        EditionRoute(name="v1", endpoints=(server.endpoint,), weight=0), EditionRoute(name="v2", endpoints=())
+    )
+    await world.settled(routes)
+    await world.serving(router)
+    assert {(a.status, a.text) for a in await world.many(20, lambda: world.get(router))} == {(200, "one")}
+
+
+async def _stay(world: World, router: object, sessions: list[Answer]) -> None:
+    """Three requests of every session come from the server of its first."""
+    for session in sessions * 3:
+        again = await world.get(router, cookies=session.cookies)  # type: ignore[arg-type]
+        assert (again.status, again.text) == (200, session.text)
