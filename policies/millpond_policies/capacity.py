@@ -13,7 +13,7 @@ Of the first two, the one whose predictions were closer to what came is used.
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from math import log
+from math import log, sqrt
 
 from millpond_policies.curve import Curve, peak_from
 from millpond_policies.goals import Goal
@@ -21,7 +21,12 @@ from millpond_policies.seconds import Second, goal_ms, mean_ms, since
 
 RAISE = 1.25  # the frontier, at a time
 POOL_S, POOL_REQUESTS = 5.0, 20
+LEAST_SPREAD, MOST_SPREAD = 0.3, 3.0
 ENOUGH = 3  # inferred peaks before they are believed
+ENOUGH_QUEUED, MOST_QUEUED = (
+    20,
+    10,
+)  # completions before a measured peak is believed; seconds that it is the mean of
 
 
 class Model(StrEnum):
@@ -62,7 +67,7 @@ class Capacity:
     tail_ms: float | None = None  # the same at the goal's percentile
     pools: int = 0  # that the base rests on
     peak_rps: float | None = None  # completions a second of a saturated server
-    measured: int = 0  # saturated seconds that the peak rests on; 0: inferred
+    measured: int = 0  # completions of saturated servers that the peak rests on
     inferred: int = 0
     spread: float = 1.0
     frontier_rps: float | None = None
@@ -78,10 +83,15 @@ class Capacity:
     pooled_s: float = 0.0  # these two are not persisted
     uneven_until_s: float = 0.0  # new servers are idle while old ones still have their queues
 
+    @property
+    def proven(self) -> bool:
+        """The peak was measured, not inferred."""
+        return self.measured >= ENOUGH_QUEUED
+
     # -- what is known ------------------------------------------------------------------------------------------
 
     def station(self) -> Curve | None:
-        if self.base_ms is None or self.peak_rps is None or not (self.measured or self.inferred >= ENOUGH):
+        if self.base_ms is None or self.peak_rps is None or not (self.proven or self.inferred >= ENOUGH):
             return None
         tail = self.tail_ms or self.base_ms
         slots = max(1.0, self.peak_rps * self.base_ms / 1000)
@@ -116,9 +126,9 @@ class Capacity:
             return None if claimed is None else (claimed, Model.FRONTIER)
         curve, model = known
         rate = curve.rate_within(goal)
-        if model is Model.UTILISATION and claimed is not None and rate > claimed and not self.measured:
+        if model is Model.UTILISATION and claimed is not None and rate > claimed and not self.proven:
             return claimed, Model.FRONTIER  # threads that wait use no CPU: only what was seen counts
-        if model is Model.STATION and not self.measured and self.frontier_rps is not None:
+        if model is Model.STATION and not self.proven and self.frontier_rps is not None:
             rate = max(rate, self.frontier_rps)
         return rate, model
 
@@ -172,15 +182,17 @@ class Capacity:
         if self._elsewhere(seen, newest.serving, total):
             return self
         growth = (newest.in_flight - seconds[-2].in_flight) / newest.window_s / newest.serving
-        n = min(self.measured + 1, 10)
-        queue = self.queue.with_next(seen, 1 / n)
-        share = self.share.with_next(max(seen / 2, seen + growth / 2), 1 / n)
-        shared = n >= 3 and (share.error or 0.0) < 0.7 * (queue.error or 0.0)
+        measured = self.measured + newest.requests
+        gain = max(1 / MOST_QUEUED, newest.requests / max(1, measured))
+        queue = self.queue.with_next(seen, gain)
+        share = self.share.with_next(max(seen / 2, seen + growth / 2), gain)
+        shared = gain < 0.4 and (share.error or 0.0) < 0.7 * (queue.error or 0.0)
+        peak = share.rps if shared else queue.rps
         cores = self.cores if cpu_cores is None else max(self.cores or 0.0, cpu_cores / newest.serving)
         return replace(
             self,
-            peak_rps=share.rps if shared else queue.rps,
-            measured=n,
+            peak_rps=peak if measured >= ENOUGH_QUEUED else self.peak_rps,
+            measured=min(measured, 100_000),
             queue=queue,
             share=share,
             cores=cores,
@@ -229,7 +241,7 @@ class Capacity:
         if self.base_ms is None:
             means = [s.sum_ms / s.requests for s in seconds[-5:] if s.requests >= 5]
             base = min([pool.mean_ms, *means])
-            return replace(self, base_ms=base, tail_ms=max(base, pool.goal_ms * base / pool.mean_ms), pools=1)
+            return replace(self, base_ms=base, tail_ms=max(base, pool.goal_ms * base / pool.mean_ms))
         if self.saturated(seconds) or pool.queueing:
             return self
         top = self.peak_rps or self.frontier_rps or 0.0
@@ -244,22 +256,30 @@ class Capacity:
         if self.base_ms is None or pool.queueing or pool.requests < POOL_REQUESTS:
             return self
         wait_ms = pool.mean_ms - self.base_ms
-        if self.measured and self.peak_rps is not None:
-            peak = max(self.peak_rps, pool.rate_rps)
-            curve = replace(self, peak_rps=peak, spread=1.0).station()
-            if curve is None or not 0.4 * peak < pool.rate_rps < 0.95 * peak:
-                return replace(self, peak_rps=peak)
-            plain = curve.mean_wait_ms(pool.rate_rps)
-            if plain < 0.1 * self.base_ms:
-                return replace(self, peak_rps=peak)
-            spread = min(3.0, max(0.3, wait_ms / plain))
-            return replace(self, peak_rps=peak, spread=self.spread + 0.05 * (spread - self.spread))
-        if wait_ms < 0.25 * self.base_ms or pool.rate_rps <= 0:
+        if self.proven:
+            return self._spread(pool, wait_ms)
+        if wait_ms < max(0.25, 2 / sqrt(pool.requests)) * self.base_ms or pool.rate_rps <= 0:
             return self
         n = min(self.inferred + 1, 5)
         seen = peak_from(self.base_ms, pool.rate_rps, pool.mean_ms)
         peak = seen if self.peak_rps is None else self.peak_rps + (seen - self.peak_rps) / n
         return replace(self, peak_rps=peak, inferred=n)
+
+    def _spread(self, pool: Pool, wait_ms: float) -> "Capacity":
+        """With the peak known, waits tell the spread; far too short ones, that the peak was read too low."""
+        peak = max(self.peak_rps or 0.0, pool.rate_rps)
+        after = replace(self, peak_rps=peak)
+        curve = replace(after, spread=1.0).station()
+        if curve is None or not 0.2 * peak < pool.rate_rps < 0.95 * peak:
+            return after
+        plain = curve.mean_wait_ms(pool.rate_rps)
+        if plain < 0.1 * curve.base_ms:
+            return after
+        undecided = (self.queue.error or 0.0) > 0.5 * (self.share.error or 0.0)
+        if undecided and wait_ms < 0.1 * plain > 0.05 * curve.base_ms and (self.share.rps or 0.0) > peak:
+            return replace(after, peak_rps=peak + 0.1 * ((self.share.rps or 0.0) - peak))
+        spread = min(MOST_SPREAD, max(LEAST_SPREAD, wait_ms / plain))
+        return replace(after, spread=self.spread + 0.05 * (spread - self.spread))
 
     def _used(self, pool: Pool, newest: Second, cpu_cores: float | None, cores: float | None) -> "Capacity":
         """The utilisation law: CPU used ÷ completions."""
@@ -300,7 +320,7 @@ def _pool(seconds: Sequence[Second], pooled_s: float, goal: Goal, *, first: bool
         return None
     rate = requests / length / newest.serving
     growth = newest.in_flight - run[0].in_flight
-    queueing = growth > 3 * max(1.0, requests / length) ** 0.5 + newest.serving
+    queueing = growth > 3 * sqrt(max(1.0, requests / length)) + newest.serving
     return Pool(requests=requests, mean_ms=mean, goal_ms=at_goal, rate_rps=rate, queueing=queueing)
 
 

@@ -18,6 +18,9 @@ from millpond_policies.seconds import GAP_S, KEPT, Second, goal_ms, since, spars
 START_S = 10.0  # before one start was seen
 REACTION_S = 2.0  # from a request to the order it causes
 MOST_YOUNG = 0.1  # of the servers that serve, for a sample to say what a server can do
+REGRET_S = 600.0  # a server needed again within it was given back too early
+FORGIVEN_S = 3600.0  # a regret loses two thirds of its weight in this time
+MORE_PATIENT, MOST_PATIENT = 4.0, 30.0
 MOST_ERRORS = 0.05  # of the requests: errors are often faster than answers
 
 
@@ -54,6 +57,8 @@ class Memory:
     capacity: Capacity = field(default_factory=Capacity)
     load: Load = field(default_factory=Load)
     doubt: Doubt = field(default_factory=Doubt)
+    patience: float = 1.0  # grows with every server given back and needed again under the same load
+    shrunk_s: float | None = None  # when fewer servers served, last
     backlogged: int = 0  # seconds in a row with more in flight than the load explains
     fresh_since_s: float | None = None  # complete samples without a gap since then
     recent: tuple[Second, ...] = field(default=(), repr=False)
@@ -71,12 +76,12 @@ class Memory:
     @property
     def span_s(self) -> float:
         """How far back a level of the load is averaged."""
-        return min(60.0, max(12.0, 4 * self.horizon_s))
+        return min(120.0, max(30.0, 4 * self.horizon_s))
 
     @property
     def shrink_window_s(self) -> float:
-        """For so long a server must have been unneeded, on fresh metrics throughout."""
-        return min(300.0, max(20.0, 3 * self.horizon_s))
+        """For so long a server must have been unneeded, on fresh metrics throughout; longer after regrets."""
+        return min(600.0, self.patience * max(20.0, 3 * self.horizon_s))
 
     @property
     def at_s(self) -> float | None:
@@ -135,8 +140,11 @@ def learn(memory: Memory, sample: Sample, goal: Goal) -> Memory:
         seconds, span_s=memory.span_s, horizon_s=memory.horizon_s, window_s=memory.shrink_window_s
     )
     capacity = memory.capacity.observe(seconds, goal, sample.cpu_cores, sample.cores_per_server)
+    patience, shrunk_s = _patience(memory, load, seconds)
     return replace(
         memory,
+        patience=patience,
+        shrunk_s=shrunk_s,
         capacity=capacity,
         load=load,
         doubt=memory.doubt.observe(seconds, goal, settle_s=max(5.0, memory.horizon_s)),
@@ -188,6 +196,17 @@ def _second(memory: Memory, sample: Sample, goal: Goal) -> Second:
         usable=usable,
         expected_rps=0.0,
     )
+
+
+def _patience(memory: Memory, load: Load, seconds: tuple[Second, ...]) -> tuple[float, float | None]:
+    newest, before = seconds[-1], seconds[-2] if len(seconds) > 1 else seconds[-1]
+    patience = 1 + (memory.patience - 1) * (1 - min(1.0, newest.window_s / FORGIVEN_S))
+    if newest.serving < before.serving:
+        return patience, newest.at_s
+    if newest.serving == before.serving or memory.shrunk_s is None:
+        return patience, memory.shrunk_s
+    regret = load.since_s < memory.shrunk_s and newest.at_s - memory.shrunk_s < REGRET_S
+    return (min(MOST_PATIENT, MORE_PATIENT * patience) if regret else patience), None
 
 
 def _fresh_since(memory: Memory, sample: Sample) -> float | None:

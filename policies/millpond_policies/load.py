@@ -17,7 +17,7 @@ from math import sqrt
 from millpond_policies.seconds import GAP_S, Second
 
 SURGE = 3.5  # deviations of one second that open a surge
-SLOPE = 3.0  # deviations that a slope is lowered by
+SURE = 4.0  # deviations that a recent mean and a slope are lowered by
 STEEPEST = 2.0  # a line is followed no further than to twice the level
 MARGIN = 1.05  # before anything is learned
 LARGEST_MARGIN = 1.25
@@ -42,6 +42,12 @@ class Load:
     def settling(self) -> bool:
         """A rise has begun and where it ends is not known yet: at most three seconds."""
         return self.surge > 0
+
+    @property
+    def noise(self) -> float:
+        """One deviation of the mean of the level, relative to it, when a level has lasted for half a minute."""
+        level = max(self.level_rps or 0.0, 0.01)
+        return min(0.5, sqrt(self.dispersion / (level * 30)))
 
     @property
     def forecast_rps(self) -> float | None:
@@ -108,7 +114,8 @@ class Load:
         if past is None or past.expected_rps <= 0:
             return self.margin
         came = sum(calm[-5:]) / 5
-        above = came - sqrt(self.dispersion * max(came, 1.0) / 5) > past.expected_rps * self.margin
+        noise = sqrt(self.dispersion * max(came, 1.0) * (1 / 5 + 1 / len(calm)))
+        above = came - 2 * noise > past.expected_rps * self.margin
         step = _STEP * (_QUANTILE if above else _QUANTILE - 1)
         return min(LARGEST_MARGIN, max(1.0, self.margin + step))
 
@@ -130,7 +137,7 @@ def _expect(rates: Sequence[float], dispersion: float, horizon_s: float) -> tupl
     last = rates[-5:]
     recent = sum(last) / len(last)
     noise = sqrt(dispersion * max(mean, 1.0) / len(rates)) if len(rates) < 8 else 0.0
-    expected = max(mean - noise, recent - 2 * sqrt(dispersion * max(recent, 1.0) / len(last)))
+    expected = max(mean - noise, recent - SURE * sqrt(dispersion * max(recent, 1.0) / len(last)))
     for n in _SPANS:
         if len(rates) < n:
             break
@@ -146,7 +153,7 @@ def _line(rates: Sequence[float], dispersion: float, horizon_s: float) -> float:
     middle = (n - 1) / 2
     square = n * (n * n - 1) / 12
     slope = sum((i - middle) * rate for i, rate in enumerate(rates)) / square
-    slope -= SLOPE * sqrt(dispersion * max(mean, 1.0) / square)
+    slope -= SURE * sqrt(dispersion * max(mean, 1.0) / square)
     return mean + slope * (middle + horizon_s) if slope > 0 else 0.0
 
 

@@ -23,7 +23,7 @@ VALUES: Mapping[str, Value] = {
     "tailMs": Value("capacity", "tail_ms", 0.001, 600_000),
     "pools": Value("capacity", "pools", 0, 20, whole=True, counts=False),
     "peakRps": Value("capacity", "peak_rps", 0.0001, 1e7),
-    "measured": Value("capacity", "measured", 0, 10, whole=True, counts=False),
+    "measured": Value("capacity", "measured", 0, 100_000, whole=True, counts=False),
     "inferred": Value("capacity", "inferred", 0, 5, whole=True, counts=False),
     "spread": Value("capacity", "spread", 0.3, 3, counts=False),
     "frontierRps": Value("capacity", "frontier_rps", 0.0001, 1e7, counts=False),
@@ -36,6 +36,7 @@ VALUES: Mapping[str, Value] = {
     "queuedRps": Value("capacity", "queued_rps", 0, 1e9, counts=False),
     "margin": Value("load", "margin", 1, 1.25, counts=False),
     "strikes": Value("doubt", "strikes", 0, 1000, whole=True),
+    "patience": Value("memory", "patience", 1, 30, counts=False),
     "retryAtSeconds": Value("doubt", "retry_at_s", 0, 1e11),
 }
 

@@ -125,7 +125,7 @@ def _window(
     target, seen = app.goal.target_ms, goal_ms(app.goal, seconds[-10:])
     if target is not None and seen is not None and seen > target and _attainable(memory, app.goal):
         return None
-    most = ceil(peak_rps * SHRINK_ROOM / rate - 1e-9)
+    most = ceil(peak_rps * (SHRINK_ROOM + memory.load.noise) / rate - 1e-9)
     now = kept(app, view)
     if model is Model.FRONTIER and most >= now > 1 and _idle(seconds, now - 1):
         return now - 1
@@ -152,11 +152,11 @@ def _known(app: App, view: EditionView) -> tuple[float, Model] | None:
 
 
 def _attainable(memory: Memory, goal: Goal) -> bool:
+    """Whether an idle server is fast enough; so it is until enough was seen of it."""
     known, capacity = memory.capacity.curve(), memory.capacity
-    if known is not None:
-        return known[0].attainable(goal)
-    idle_ms = capacity.base_ms if capacity.pools >= 5 else None
-    return goal.target_ms is None or idle_ms is None or idle_ms < goal.target_ms
+    if goal.target_ms is None or capacity.pools < 5 or capacity.base_ms is None:
+        return True
+    return known[0].attainable(goal) if known is not None else capacity.base_ms < goal.target_ms
 
 
 def _total(values: Iterable[float | None]) -> float | None:
