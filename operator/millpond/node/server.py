@@ -1,0 +1,93 @@
+"""What others ask a node over HTTPS: logs, metrics, health. Callers show a certificate of the client CA."""
+
+import ssl
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from millpond.clock import Clock
+from millpond.node import cadvisor, logs
+from millpond.node.config import NodeConfig, Serving
+from millpond.node.container import ContainerRunner
+from millpond.node.pod import PodRunner
+from millpond.node.usage import Usage
+
+_UNSUPPORTED = ("exec", "attach", "portForward", "run", "cri")
+
+
+class Server:
+    """Serves on the node's address; without certificates only /healthz, over plain HTTP."""
+
+    def __init__(self, config: NodeConfig, pods: Mapping[str, PodRunner], usage: Usage, clock: Clock) -> None:
+        self._config, self._pods, self._usage, self._clock = config, pods, usage, clock
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> int:
+        """The port."""
+        app = web.Application()
+        app.router.add_get("/healthz", self._healthz)
+        if self._config.serving:
+            app.router.add_get("/metrics/cadvisor", self._metrics)
+            app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._logs)
+            for verb in _UNSUPPORTED:
+                app.router.add_route("*", f"/{verb}/{{rest:.*}}", self._refuse)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+        await self._runner.setup()
+        tls = _tls(self._config.serving) if self._config.serving else None
+        await web.TCPSite(self._runner, self._config.address, 0, ssl_context=tls).start()
+        port: int = self._runner.addresses[0][1]
+        return port
+
+    async def stop(self) -> None:
+        if self._runner:
+            await self._runner.cleanup()
+
+    async def _healthz(self, _: web.Request) -> web.Response:
+        return web.Response(text="ok")
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        self._usage.measure()
+        return web.Response(text=cadvisor.exposition(self._pods.values(), self._usage.of))
+
+    async def _refuse(self, request: web.Request) -> web.Response:
+        verb = request.path.split("/")[1]
+        return web.Response(
+            status=501, text=f"a process node does not support {verb}: its pods are processes\n"
+        )
+
+    async def _logs(self, request: web.Request) -> web.StreamResponse:
+        query = request.query
+        container = self._find(**request.match_info)
+        run = container.newest_run - (query.get("previous") == "true")
+        file = container.log(run)
+        if not file.exists():
+            raise web.HTTPBadRequest(text=f"container {container.state.name!r} has no output of that run\n")
+        answer = web.StreamResponse(headers={"Content-Type": "text/plain"})
+        await answer.prepare(request)
+        following = (lambda: container.runs(run)) if query.get("follow") == "true" else None
+        tail, limit = query.get("tailLines"), query.get("limitBytes")
+        blocks = logs.read(
+            file,
+            tail=int(tail) if tail else None,
+            limit_bytes=int(limit) if limit else None,
+            follow=following,
+        )
+        async for block in blocks:
+            await answer.write(block)
+        await answer.write_eof()
+        return answer
+
+    def _find(self, namespace: str, pod: str, container: str) -> ContainerRunner:
+        for runner in self._pods.values():
+            if (runner.view.namespace, runner.view.name) == (namespace, pod):
+                for each in (*runner.init, *runner.containers):
+                    if each.state.name == container:
+                        return each
+        raise web.HTTPNotFound(text=f"container {container!r} of pod {namespace}/{pod} is not on this node\n")
+
+
+def _tls(serving: Serving) -> ssl.SSLContext:
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(serving.client_ca))
+    tls.verify_mode = ssl.CERT_REQUIRED
+    tls.load_cert_chain(serving.cert, serving.key)
+    return tls
