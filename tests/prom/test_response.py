@@ -25,6 +25,7 @@ Show = Callable[[str, float], str]
 def envoy(namespace: str, n: float) -> str:
     own = f'namespace="{namespace}",envoy_cluster_name="shop"'
     page = histogram("envoy_cluster_upstream_rq_time", own, n, 200, MS)
+    page += f"envoy_cluster_upstream_rq_completed{{{own}}} {n}\n"
     for code, share in (("2", 0.9), ("5", 0.1)):
         page += f'envoy_cluster_upstream_rq_xx{{{own},envoy_response_code_class="{code}"}} {n * share}\n'
     return page
@@ -217,8 +218,9 @@ async def test_sums_that_are_no_time_are_unknown(
 ) -> None:
     own = f'{{namespace="{shop}",envoy_cluster_name="shop"}}'
     name = "envoy_cluster_upstream_rq_time"
-    huge = f"{name}_sum{own} %s\n{name}_count{own} %s\n"
-    exporters[0].show(lambda t: huge % (value if t > 1.5 else 0, 50 * t))
+    counts = f"{name}_count{own} %s\nenvoy_cluster_upstream_rq_completed{own} %s\n"
+    huge = f"{name}_sum{own} %s\n{counts}"
+    exporters[0].show(lambda t: huge % (value if t > 1.5 else 0, 50 * t, 50 * t))
 
     async def refused() -> str | None:
         try:
@@ -250,6 +252,42 @@ async def test_errors_without_any_status_are_unknown_not_none(
     )
     found = await eventually_answered(reader, "envoy", {"envoy_cluster_name": "shop"}, shop)
     assert found.errors is None
+
+
+async def test_requests_of_envoy_are_counted_even_between_its_flushes(
+    reader: PromReader, exporters: Exporters, shop: str
+) -> None:
+    """Envoy's histogram stands still for five seconds, its counters don't."""
+
+    def page(t: float) -> str:
+        lines = envoy(shop, 50 * t).splitlines()
+        flushed = envoy(shop, 50 * (t - t % 0.8)).splitlines()
+        return "".join(f"{f if 'rq_time' in f else line}\n" for line, f in zip(lines, flushed, strict=True))
+
+    exporters[0].show(page)
+    found = await eventually_answered(reader, "envoy", {"envoy_cluster_name": "shop"}, shop)
+    assert found.rate_rps == pytest.approx(50, rel=0.3)
+    assert found.mean_ms == pytest.approx(200, rel=0.02)
+
+
+async def test_requests_without_any_measured_time_are_unknown(
+    reader: PromReader, exporters: Exporters, shop: str
+) -> None:
+    exporters[0].show(
+        lambda t: "".join(
+            f"{line if 'rq_time' not in line else line.rsplit(' ', 1)[0] + ' 7'}\n"
+            for line in envoy(shop, 50 * t).splitlines()
+        )
+    )
+
+    async def refused() -> str | None:
+        try:
+            await ask(reader, shop)
+        except PromUnknown as error:
+            return str(error) if "no response time" in str(error) else None
+        return None
+
+    assert await eventually_async(refused, 20, "no response times")
 
 
 async def test_a_window_that_scrapes_are_too_seldom_for_is_widened(

@@ -20,8 +20,9 @@ _RESERVED = frozenset(
 class Preset:
     name: str
     count: str
+    """Counter of measured response times."""
     total: str
-    """Sum of response times."""
+    """Their sum."""
     buckets: str | None
     ms: float
     """Milliseconds in the unit of ``total`` and of the buckets' bounds."""
@@ -29,6 +30,8 @@ class Preset:
     """The counter of answers by status that errors are counted with; may be ``count``."""
     error: str | None
     """Matcher of server errors among the answers; None: errors are not counted."""
+    requests: str | None = None
+    """A counter of requests that is more prompt than ``count``."""
     has_status: str = ""
     """Matcher of answers that have a status at all; without any, errors are unknown rather than none."""
     namespace: tuple[tuple[str, ...], ...] = (('namespace="{}"',),)
@@ -45,6 +48,8 @@ ENVOY = Preset(
     buckets="envoy_cluster_upstream_rq_time_bucket",
     ms=1,
     answers="envoy_cluster_upstream_rq_xx",
+    # Envoy adds to histograms only when it flushes, every five seconds; counters are up to date.
+    requests="envoy_cluster_upstream_rq_completed",
     error='envoy_response_code_class="5"',
     identity=("envoy_cluster_name",),
 )
@@ -127,13 +132,14 @@ def question(preset: Preset, namespace: str, labels: Mapping[str, str], window_s
         return " or ".join(of.format(s) for s in _selectors(preset, metric, namespace, labels, extra))
 
     increase = f"increase({{}}[{window}])"
-    requests = over(preset.count, increase)
+    measured = f"sum({over(preset.count, increase)})"
     times = over(preset.count, "timestamp({})")
     instances = "by (instance,job)"
     seen = f"count {instances} ({over(preset.count, f'last_over_time({{}}[{window}])')})"
     silent = f"count {instances} ({over(preset.count, 'last_over_time({}[1h])')}) and on (instance,job) up"
     wanted = {
-        "requests": f"sum({requests})",
+        "requests": f"(sum({over(preset.requests or preset.count, increase)}) or {measured})",
+        "measured": measured,
         "total": f"sum({over(preset.total, increase)})",
         "at": f"max({times})",
         "samples": f"max({over(preset.count, f'count_over_time({{}}[{window}])')})",

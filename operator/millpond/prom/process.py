@@ -38,7 +38,7 @@ class LocalPrometheus:
     ) -> None:
         self._folder = folder
         self._scrapes = {s.job: s for s in scrapes}
-        address = f"127.0.0.1:{_free_port()}"
+        address = f"127.0.0.1:{free_port()}"
         self.url = f"http://{address}"
         self.argv: tuple[str, ...] = (
             str(program),
@@ -99,7 +99,7 @@ def _write(file: Path, text: str) -> None:
     os.replace(new, file)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -84,7 +84,7 @@ async def response_time(
         window_s=window,
         requests=figures["requests"],
         errors=known(figures.get("errors")),
-        sum_ms=figures["total"] * source.ms,
+        sum_ms=_sum_ms(figures, source),
         histogram=counts,
         percentile_ms=_percentile_ms(counts, percentile, figures["requests"], source),
         complete=all(
@@ -114,10 +114,19 @@ def _usable_age_s(
         raise PromUnknown(
             f"the newest sample of {source.count} is {now_s - at_s:.0f} s old, {most_s:.0f} s at most"
         )
-    for part in ("requests", "total"):
+    for part in ("requests", "measured", "total"):
         if known(figures.get(part)) is None or known(figures[part] * source.ms) is None:
             raise PromUnknown(f"the {part} of {source.count} over {window_s:g} s is not a usable number")
     return max(0.0, now_s - at_s)
+
+
+def _sum_ms(figures: Mapping[str, float], source: Preset) -> float:
+    """All requests took as long as those that were measured did on average."""
+    if figures["measured"] > 0:
+        return figures["total"] * source.ms / figures["measured"] * figures["requests"]
+    if figures["requests"] > 0:
+        raise PromUnknown(f"no response time was added to {source.count} in the window: widen it")
+    return 0.0
 
 
 def _cumulative_ms(series: tuple[Series, ...], ms: float) -> dict[float, float]:
