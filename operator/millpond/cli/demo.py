@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+_LOG_WIDTH = 140
+
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("scenario", default="surge")
@@ -49,7 +51,7 @@ def demo(
         options = Options(
             picture=picture or Path("out") / f"demo-{scenario}.png", report=report, keep=keep, plain=plain
         )
-        passed = run(chosen(), options, Console())
+        passed = run(chosen(), options, Console(width=None if sys.stdout.isatty() else _LOG_WIDTH))
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     except (StackError, ClusterError) as error:

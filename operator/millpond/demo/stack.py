@@ -32,6 +32,7 @@ class Stack:
     def __init__(self, cluster: Cluster, scenario: Scenario, say: Say) -> None:
         self.cluster = cluster
         self.operator: Process | None = None
+        self.router: Process | None = None
         self.listen, self.stats, self.health = (f"{_ADDRESS}:{port}" for port in _free_ports(3))
         self.prometheus_url: str | None = None
         self._scenario = scenario
@@ -71,6 +72,10 @@ class Stack:
         return f"http://{self.listen}/"
 
     @property
+    def _stats_url(self) -> str:
+        return f"http://{self.stats}/stats/prometheus"
+
+    @property
     def xds(self) -> str:
         return f"unix:{self._sockets.name}/xds.sock"
 
@@ -95,11 +100,11 @@ class Stack:
             "--stats",
             self.stats,
         ]
-        router = self._millpond("router", argv)
-        self._wait(router, lambda: self.routed() is not None, "shows its statistics")
+        self.router = self._millpond("router", argv)  # listens once it has its first routes
 
     def _millpond(self, name: str, argv: Sequence[str]) -> Process:
-        return self.cluster.run(name, [sys.executable, "-m", "millpond", *argv])
+        temporary = {"TMPDIR": self._sockets.name}  # what they leave there goes with us
+        return self.cluster.run(name, [sys.executable, "-m", "millpond", *argv], temporary)
 
     def _wait(self, process: Process, ready: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + _STARTED_S
@@ -114,17 +119,19 @@ class Stack:
         self._say("waiting until the app is served")
         deadline = time.monotonic() + _SERVED_S
         while (status := _status(self.url, self._scenario.host)) != 200:
+            for process in (self.operator, self.router):
+                if process and not process.alive:
+                    raise StackError(f"{process.name}: ended\n{process.log_tail()}")
             if time.monotonic() > deadline:
-                raise StackError(
-                    f"{self._scenario.namespace}/{self._scenario.app} is not served after {_SERVED_S:.0f} s "
-                    f"(last answer: {status or 'none'}).\n{self._explanation()}"
-                )
+                app = f"{self._scenario.namespace}/{self._scenario.app}"
+                answer = f"not served after {_SERVED_S:.0f} s (last answer: {status or 'none'})"
+                raise StackError(f"{app} is {answer}\n{self._explanation()}")
             time.sleep(0.2)
 
     def _explanation(self) -> str:
-        app = self.cluster.kubectl("get", "elasticapp,pods", "-n", self._scenario.namespace, "-o", "wide")
-        log = self.operator.log_tail() if self.operator else ""
-        return f"{app}\noperator:\n{log}"
+        what = ("get", "elasticapp,replicasets,pods", "-n", self._scenario.namespace, "-o", "wide")
+        logs = [f"{p.name}:\n{p.log_tail()}" for p in (self.operator, self.router) if p]
+        return "\n".join((self.cluster.kubectl(*what), *logs))
 
     def start_load(self, out: Path, timeout_s: float) -> Process:
         """The load generator of the scenario in a process of its own; its lines go to `out`."""
@@ -135,7 +142,7 @@ class Stack:
     def routed(self) -> int | None:
         """Requests to apps that the router has counted so far; None when it does not answer."""
         try:
-            text = httpx.get(f"http://{self.stats}/stats/prometheus", timeout=5).text
+            text = httpx.get(self._stats_url, timeout=5).text
         except httpx.HTTPError:
             return None
         counts = [line.rsplit(" ", 1)[1] for line in text.splitlines() if line.startswith(_ROUTED)]
