@@ -33,15 +33,16 @@ async def test_of_two_one_acts_and_the_other_takes_over_when_it_stops(api: Api, 
         await eventually_async(lambda: any(lease.held() for lease in leases), 10, "one leads")
         until_s = steady_s() + 3 * DURATION_S
         while steady_s() < until_s:
-            assert sum(lease.held() for lease in leases) == 1
+            assert sum(lease.held() for lease in leases) <= 1
             await asyncio.sleep(0.02)
+        await eventually_async(lambda: any(lease.held() for lease in leases), 10, "one leads still")
         first, second = sorted(leases, key=lambda lease: not lease.held())
         await first.stop()
         assert not first.held()
         await eventually_async(second.held, 10, "the other takes over")
         spec = (await api.get(paths.leases(namespace, "leader")))["spec"]
         assert spec["holderIdentity"] == second.identity
-        assert spec["leaseTransitions"] == 1
+        assert spec["leaseTransitions"] >= 1
 
 
 @pytest.mark.parametrize(
