@@ -103,13 +103,17 @@ class Knowledge:
 
 
 def from_routers(collected: Collected, app: str, edition: str) -> Observed:
-    """What the routers saw of an edition. Not mentioned in a complete collection is a true zero."""
+    """What the routers saw of an edition. Not mentioned in a complete collection is a true zero.
+
+    Only requests that a server answered count: the others (no server, no connection) took no time that says anything.
+    """
     second = collected.editions.get(cluster_name(app, edition))
+    answered = sum(second.histogram) if second else 0
     return Observed(
         at_s=collected.at_s,
         window_s=collected.window_s,
-        requests=second.requests if second else 0,
-        errors=second.errors if second else 0,
+        requests=answered,
+        errors=min(second.errors, answered) if second else 0,
         sum_ms=second.sum_ms if second else 0.0,
         histogram=second.histogram if second else (),
         in_flight=second.in_flight if second else 0,

@@ -1,0 +1,218 @@
+"""The whole product on the test cluster: an operator, routers, apps, and load with every request counted."""
+
+import json
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from millpond import paths
+from millpond.cluster.embedded import Cluster, Process
+from millpond.demo.profile import Profile
+from waiting import eventually
+
+Raw = dict[str, Any]
+GOLD = {
+    "apiVersion": "millpond.dev/v1alpha1",
+    "kind": "SLAPolicy",
+    "metadata": {"name": "e2e-gold"},
+    "spec": {"goal": {"type": "averageResponseTime", "target": "300ms"}, "importance": 1},
+}
+POOL = {
+    "apiVersion": "millpond.dev/v1alpha1",
+    "kind": "DynamicPool",
+    "metadata": {"name": "e2e"},
+    "spec": {"nodeSelector": {"millpond.dev/pool": "default"}},
+}
+
+
+def elastic_app(namespace: str, name: str = "web", **spec: Any) -> Raw:
+    """An app of the sample application: 2 slots × 50 ms, so 40 requests a second and server."""
+    return {
+        "apiVersion": "millpond.dev/v1alpha1",
+        "kind": "ElasticApp",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "pool": "e2e",
+            "sla": {"policy": "e2e-gold"},
+            "servers": {"min": 1, "max": 6},
+            "edition": "v1",
+            "port": 8080,
+            "routes": [{"host": f"{name}.{namespace}.test"}],
+            "drain": {"timeout": "20s"},
+            "template": template(),
+            **spec,
+        },
+    }
+
+
+def template(**env: str) -> Raw:
+    values = {"SLOTS": "2", "SERVICE_TIME_MS": "50", **env}
+    address = {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
+    container = {
+        "name": "app",
+        "image": "sample",
+        "command": ["python", str(paths.examples() / "sample_app" / "app.py")],
+        "env": [address, *({"name": k, "value": v} for k, v in values.items())],
+        "readinessProbe": {
+            "httpGet": {"path": "/readyz", "port": 8080},
+            "periodSeconds": 1,
+            "timeoutSeconds": 5,
+        },
+        "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}},
+    }
+    return {"spec": {"containers": [container], "automountServiceAccountToken": False}}
+
+
+@dataclass
+class Load:
+    """A running or finished load."""
+
+    process: Process
+    out: Path
+
+    def totals(self) -> Raw:
+        """Waits until it is over. sent, ok, failed …"""
+        eventually(lambda: not self.process.alive, 180, "the load ends")
+        last: Raw = json.loads(self.out.read_text().splitlines()[-1])
+        assert "sent" in last, self.process.log_tail()
+        return last
+
+
+@dataclass
+class Product:
+    cluster: Cluster
+    folder: Path
+    prometheus_url: str | None = None
+    operator: Process | None = None
+    routers: dict[str, Process] = field(default_factory=dict)
+    addresses: dict[str, str] = field(default_factory=dict)
+    _loads: int = 0
+
+    def __post_init__(self) -> None:
+        self.xds = f"unix:{self.folder}/xds"
+        self.health = free_address()
+
+    def start(self) -> None:
+        self.start_operator()
+        self.start_router("r1")
+
+    def start_operator(self) -> Process:
+        argv = ["operator", "--kubeconfig", str(self.cluster.operator_kubeconfig), "--xds", self.xds]
+        argv += ["--health", self.health]
+        argv += ["--prometheus", self.prometheus_url] if self.prometheus_url else []
+        self.operator = self._run("operator", argv)
+        eventually(lambda: self.healthz().status_code == 200, 30, "the operator is healthy")
+        return self.operator
+
+    def start_router(self, name: str) -> Process:
+        listen = self.addresses.setdefault(name, free_address())
+        argv = ["router", "--name", name, "--xds", self.xds, "--listen", listen, "--stats", free_address()]
+        self.routers[name] = self._run(name, argv)
+        eventually(lambda: reachable(listen), 30, f"router {name} listens")
+        return self.routers[name]
+
+    def _run(self, name: str, argv: Sequence[str]) -> Process:
+        return self.cluster.run(name, [sys.executable, "-m", "millpond", *argv], {"TMPDIR": str(self.folder)})
+
+    def stop(self) -> None:
+        for process in (*self.routers.values(), self.operator):
+            if process is not None:
+                process.stop()
+
+    def healthz(self) -> httpx.Response:
+        return httpx.get(f"http://{self.health}/healthz", timeout=5)
+
+    def metric(self, name: str, **labels: str) -> float:
+        text = httpx.get(f"http://{self.health}/metrics", timeout=5).text
+        wanted = [f'{k}="{v}"' for k, v in labels.items()]
+        lines = [line for line in text.splitlines() if line.startswith(name)]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if all(w in line for w in wanted))
+
+    # -- the cluster
+
+    def apply(self, *objects: Mapping[str, Any]) -> None:
+        items = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
+        self.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(items))
+
+    def get(self, *what: str) -> Raw:
+        found: Raw = json.loads(self.cluster.kubectl("get", *what, "-o", "json"))
+        return found
+
+    def app(self, namespace: str, name: str = "web") -> Raw:
+        return self.get("elasticapp", name, "-n", namespace)
+
+    def condition(self, namespace: str, kind: str, name: str = "web") -> tuple[str, str, str]:
+        """(status, reason, message); empty strings when it is not there."""
+        found = self.app(namespace, name).get("status", {}).get("conditions", [])
+        return next(
+            ((c["status"], c["reason"], c["message"]) for c in found if c["type"] == kind), ("", "", "")
+        )
+
+    def servers(self, namespace: str) -> Raw:
+        counts: Raw = self.app(namespace).get("status", {}).get("servers", {})
+        return counts
+
+    def pods(self, namespace: str) -> list[Raw]:
+        items: list[Raw] = self.get("pods", "-n", namespace)["items"]
+        return items
+
+    def ordered(self, namespace: str) -> int:
+        sets = self.get("replicasets", "-n", namespace)["items"]
+        return sum(rs["spec"]["replicas"] for rs in sets)
+
+    def wait_serving(self, namespace: str, count: int = 1, timeout_s: float = 40) -> None:
+        def serving() -> bool:
+            found = self.servers(namespace)
+            return found.get("ready") == count and found.get("desired") == count
+
+        eventually(serving, timeout_s, f"{count} servers serve in {namespace}")
+
+    # -- requests
+
+    def ask(self, host: str, path: str = "/", router: str = "r1", **more: Any) -> httpx.Response:
+        return httpx.get(f"http://{self.addresses[router]}{path}", headers={"Host": host}, timeout=10, **more)
+
+    def load(
+        self, host: str, *steps: tuple[float, float], router: str = "r1", arrivals: str = "even"
+    ) -> Load:
+        """Open-loop load: steps of (seconds, requests a second)."""
+        self._loads += 1
+        out = self.folder / f"load-{self._loads}.jsonl"
+        argv = ["--target", f"http://{self.addresses[router]}/", "--host", host, "--out", str(out)]
+        argv += ["--profile", Profile.steps(*steps).to_json(), "--arrivals", arrivals]
+        process = self.cluster.run(f"load-{self._loads}", [sys.executable, "-m", "millpond.demo.load", *argv])
+        return Load(process, out)
+
+    def operator_writes(self, since_line: int = 0) -> list[Raw]:
+        """Successful writes of the operator in the API server's audit log, the Lease's left out."""
+        assert self.cluster.audit_log is not None
+        found = []
+        for line in self.cluster.audit_log.read_text().splitlines()[since_line:]:
+            entry = json.loads(line)
+            if entry["stage"] != "ResponseComplete" or entry["verb"] in ("get", "list", "watch"):
+                continue
+            about = entry.get("objectRef", {})
+            if "millpond-operator" in entry["user"]["username"] and about.get("resource") != "leases":
+                found.append({"verb": entry["verb"], "code": entry["responseStatus"]["code"], **about})
+        return found
+
+    def audit_lines(self) -> int:
+        assert self.cluster.audit_log is not None
+        return len(self.cluster.audit_log.read_text().splitlines())
+
+
+def free_address() -> str:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{s.getsockname()[1]}"
+
+
+def reachable(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    with socket.create_connection((host, int(port)), 1):
+        return True

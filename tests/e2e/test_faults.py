@@ -1,0 +1,91 @@
+"""What must hold when a part fails: ignorance takes nothing away, a restart changes nothing, nothing stays."""
+
+import pytest
+
+from e2e.product import Product, elastic_app, template
+from waiting import eventually
+
+pytestmark = [pytest.mark.integration, pytest.mark.e2e]
+
+
+def test_an_operator_killed_in_mid_scale_goes_on_where_it_was_and_loses_no_request(
+    product: Product, namespace: str
+) -> None:
+    product.apply(elastic_app(namespace, template=template(START_DELAY_S="2")))
+    product.wait_serving(namespace)
+    before = product.audit_lines()
+    load = product.load(f"web.{namespace}.test", (8, 12), (45, 55))
+    eventually(lambda: product.ordered(namespace) == 2, 40, "a second server is ordered")
+    assert product.operator is not None
+    product.operator.kill()
+    product.start_operator()
+    product.wait_serving(namespace, 2)
+    totals = load.totals()
+    assert totals["failed"] == 0
+    writes = [w for w in product.operator_writes(before) if w.get("namespace") == namespace]
+    created = [w["resource"] for w in writes if w["verb"] == "create" and w["resource"] != "events"]
+    assert created == []  # nothing twice: the edition and its ReplicaSet were there before
+    orders = [w for w in writes if w["resource"] == "replicasets" and w["verb"] == "patch"]
+    assert len(orders) == 1
+    learned = product.get("edition", "web-v1", "-n", namespace)["status"].get("learned", {})
+    assert learned  # what it knew is kept
+
+
+def test_with_every_router_silent_no_server_is_taken_away(product: Product, namespace: str) -> None:
+    product.apply(elastic_app(namespace, mode="Manual", replicas=2))
+    product.wait_serving(namespace, 2)
+    product.routers["r1"].kill()
+    patch = '{"spec": {"mode": "Automatic"}}'
+    product.cluster.kubectl("patch", "elasticapp/web", "-n", namespace, "--type=merge", "-p", patch)
+    eventually(
+        lambda: (
+            product.condition(namespace, "MetricsAvailable")[:2]
+            in (("False", "MetricsStale"), ("False", "MetricsPartial"))
+        ),
+        30,
+        "the operator says that it does not know",
+    )
+    holds = eventually(
+        lambda: [d for d in product.app(namespace)["status"]["decisions"] if d["action"] == "Hold"],
+        20,
+        "the hold is recorded",
+    )
+    assert holds[0]["reason"] in ("MetricsStale", "MetricsPartial")
+    assert product.ordered(namespace) == 2
+
+
+def test_two_routers_both_serve_and_a_late_one_gets_the_state(product: Product, namespace: str) -> None:
+    product.apply(elastic_app(namespace))
+    product.wait_serving(namespace)
+    product.start_router("late")
+    host = f"web.{namespace}.test"
+    eventually(lambda: product.ask(host, router="late").status_code == 200, 20, "the late router serves")
+    assert product.ask(host).status_code == 200
+
+
+def test_deleting_the_app_deletes_everything_it_made(product: Product, namespace: str) -> None:
+    product.apply(elastic_app(namespace))
+    product.wait_serving(namespace)
+    product.cluster.kubectl("delete", "elasticapp/web", "-n", namespace, "--timeout=30s")
+    eventually(
+        lambda: product.get("editions,replicasets,pods", "-n", namespace)["items"] == [],
+        40,
+        "nothing is left",
+    )
+    host = f"web.{namespace}.test"
+    eventually(lambda: product.ask(host).status_code == 404, 20, "its route is gone")
+
+
+def test_settled_means_silent(product: Product, namespace: str) -> None:
+    """One minute of steady load: the operator writes nothing but its Lease."""
+    product.apply(elastic_app(namespace))
+    product.wait_serving(namespace)
+    load = product.load(f"web.{namespace}.test", (95, 15), arrivals="poisson")
+    eventually(lambda: product.condition(namespace, "SLAMet")[0] == "True", 30, "the goal is met")
+    seconds = eventually(lambda: len(load.out.read_text().splitlines()) > 32, 60, "half a minute is over")
+    assert seconds
+    before = product.audit_lines()
+    totals = load.totals()
+    assert totals["failed"] == 0
+    writes = [w for w in product.operator_writes(before) if w.get("namespace") == namespace]
+    assert writes == []

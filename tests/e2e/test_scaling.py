@@ -1,0 +1,32 @@
+"""The main job, on real parts: servers come with the load and go with it, and no request is lost."""
+
+import pytest
+
+from e2e.product import Product, elastic_app
+from waiting import eventually
+
+pytestmark = [pytest.mark.integration, pytest.mark.e2e]
+
+
+def orders(product: Product, namespace: str) -> list[int]:
+    """The numbers of servers that the operator ordered, oldest first, from the audit trail in status."""
+    decisions = product.app(namespace)["status"].get("decisions", [])
+    return [d["wanted"] for d in reversed(decisions) if d["action"] == "Grow"]
+
+
+def test_load_that_rises_in_steps_gets_one_server_more_then_two_more_and_gives_them_back(
+    product: Product, namespace: str
+) -> None:
+    product.apply(elastic_app(namespace))
+    product.wait_serving(namespace)
+    host = f"web.{namespace}.test"
+    load = product.load(host, (15, 12), (25, 52), (25, 130), (45, 12))
+    eventually(lambda: product.ordered(namespace) == 2, 45, "one server more is ordered")
+    eventually(lambda: product.ordered(namespace) == 4, 45, "two servers more are ordered")
+    totals = load.totals()
+    assert totals["failed"] == 0
+    assert totals["ok"] == totals["sent"]
+    assert orders(product, namespace) == [2, 4]
+    product.wait_serving(namespace, 1, timeout_s=90)
+    dead = [e for e in product.get("events", "-n", namespace)["items"] if e["reason"] == "RetireDeadline"]
+    assert dead == []
