@@ -14,7 +14,11 @@ _LOG_WIDTH = 140
     "--picture", type=click.Path(path_type=Path), help="Where the timeline goes [out/demo-SCENARIO.png]."
 )
 @click.option("--report", type=click.Path(path_type=Path), help="Write the result as JSON.")
-@click.option("--speed", type=float, help="Hold each rate for 1/SPEED of its time; the rates stay.")
+@click.option(
+    "--speed",
+    type=float,
+    help="Hold each rate for 1/SPEED of its time; the rates, and what the operator needs to learn them, stay.",
+)
 @click.option(
     "--duration", "duration_s", type=float, help="Load for this many seconds altogether; the rates stay."
 )

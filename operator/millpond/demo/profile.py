@@ -72,10 +72,10 @@ class Profile:
     def arrivals_s(self, kind: str = "even", seed: int = 0) -> Iterator[float]:
         """When each request is due, in seconds from the start, ascending.
 
-        Request n is due when the integral of the rate reaches n (even), or a sum of n exponentials (poisson).
+        Request n is due when the integral of the rate reaches n − ½ (even), or a sum of n exponentials (poisson).
         """
         source = random.Random(seed)
-        due = 1.0 if kind == "even" else source.expovariate(1)
+        due = 0.5 if kind == "even" else source.expovariate(1)
         done = 0.0
         for (start_s, first), (end_s, last) in pairwise(self.points):
             volume = (first + last) / 2 * (end_s - start_s)

@@ -22,7 +22,7 @@ SCENARIO = Scenario(
     slots=4,
     service_time_ms=100,
     sequence=(1, 2, 4),
-    profile=Profile.steps((30, 12), (50, 52), (60, 130), (90, 12)),
+    profile=Profile.steps((30, 12), (50, 52), (60, 130), (70, 12)),
     nodes=tuple(
         NodeSpec(name, cpu="2", memory="2Gi", labels=_LABELS, images=_IMAGES) for name in ("node-1", "node-2")
     ),
