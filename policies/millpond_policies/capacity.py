@@ -21,6 +21,7 @@ from millpond_policies.seconds import Second, goal_ms, mean_ms, since
 
 RAISE = 1.25  # the frontier, at a time
 POOL_S, POOL_REQUESTS = 5.0, 20
+FALLEN = 0.7  # of the base: a response so short shows that the base was something else
 LEAST_SPREAD, MOST_SPREAD = 0.3, 3.0
 ENOUGH = 3  # inferred peaks before they are believed
 ENOUGH_QUEUED, MOST_QUEUED = (
@@ -249,7 +250,8 @@ class Capacity:
         falling = max(1 / (self.pools + 1), 0.1)
         base = _toward(self.base_ms, pool.mean_ms, falling, rising)
         tail = _toward(self.tail_ms or base, max(pool.goal_ms, base), falling, rising)
-        return replace(self, base_ms=base, tail_ms=tail, pools=min(self.pools + 1, 20))
+        pools = 1 if pool.mean_ms < FALLEN * self.base_ms else min(self.pools + 1, 20)
+        return replace(self, base_ms=base, tail_ms=tail, pools=pools)
 
     def _shaped(self, pool: Pool) -> "Capacity":
         """What the rise of the response over the base says about peak and spread."""
@@ -325,7 +327,7 @@ def _pool(seconds: Sequence[Second], pooled_s: float, goal: Goal, *, first: bool
 
 
 def _toward(now: float, seen: float, falling: float, rising: float) -> float:
-    if seen < 0.7 * now:
+    if seen < FALLEN * now:
         return seen
     return now + (falling if seen < now else rising) * (seen - now)
 

@@ -21,6 +21,7 @@ from millpond_policies.goals import Goal, GoalKind
 
 MOST_USED = 0.92  # of the peak: closer to it, a small error of the forecast costs seconds
 LEAST_USED = 0.25  # below it the goal is nearly the bare service time, and more servers hardly help
+HOPELESS, HOPELESS_USED = 0.3, 0.8  # a goal missed by this, whatever the load: servers are filled to this
 _STEPS = 18  # of a bisection: 4 millionths of the range
 
 
@@ -52,10 +53,14 @@ class Curve:
         """The rate that one server sustains within the goal, kept between 25 % and 92 % of its peak.
 
         4 slots of 100 ms: peak 40/s. Average within 300 ms: at 36/s a request waits 200 ms for a slot.
+        A goal that is missed even at 25 % is not chased: the further it is missed, the fuller the servers may be.
         """
         high, low = self.peak_rps * MOST_USED, self.peak_rps * LEAST_USED
         if goal.target_ms is None or self.response_ms(goal, high) <= goal.target_ms:
             return high
+        missed = self.response_ms(goal, low) / goal.target_ms - 1
+        if missed > 0:
+            return low + (self.peak_rps * HOPELESS_USED - low) * min(1.0, missed / HOPELESS)
         for _ in range(_STEPS):
             middle = (low + high) / 2
             if self.response_ms(goal, middle) <= goal.target_ms:

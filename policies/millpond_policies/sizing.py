@@ -15,7 +15,8 @@ from millpond_policies.seconds import Second, goal_ms, mean_ms, since
 DRAIN_S = 30.0  # a backlog is to be gone so long after the order
 SHRINK_ROOM = 1.05  # a server is only given back when the load may still rise by this
 SETTLED_S = 5.0  # a new level of the load must be seen for so long before it is called more than ever seen
-STABLE_USE = 0.8  # of the peak, where no number of servers meets the goal
+STABLE_USE = 0.8  # of the peak, while the response of an idle server is not known
+IDLE_SEEN = 2  # pools of requests that found no queue, before the response of an idle server is known
 UNTESTED_BUSY = 0.5  # of a single slot: so much work may be put on a server of which nothing is known
 
 
@@ -143,9 +144,9 @@ def _known(app: App, view: EditionView) -> tuple[float, Model] | None:
     for edition in (view, *(e for e in app.editions if e is not view)):
         capacity = edition.memory.capacity
         known = capacity.rate_within(app.goal)
-        if known is not None and not _attainable(edition.memory, app.goal):
-            curve = capacity.curve()
-            return (STABLE_USE * curve[0].peak_rps, curve[1]) if curve else known
+        curve = capacity.curve()
+        if curve and capacity.pools < IDLE_SEEN:
+            return STABLE_USE * curve[0].peak_rps, curve[1]
         if known is not None:
             return known
     return None
