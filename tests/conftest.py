@@ -3,7 +3,6 @@
 import os
 import secrets
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -34,7 +33,7 @@ def state_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def cluster(state_home: Path) -> Iterator[Cluster]:
     """Control plane, two nodes (`node-1`, `node-2`, pool `default`), and the chart installed."""
     pool = {"millpond.dev/pool": "default"}
-    nodes = [NodeSpec(name, labels=pool) for name in ("node-1", "node-2")] if _has_agent() else []
+    nodes = [NodeSpec(name, labels=pool) for name in ("node-1", "node-2")]
     with Cluster.start(f"test-{secrets.token_hex(3)}", nodes=nodes) as running:
         running.install_chart()
         yield running
@@ -49,7 +48,3 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     eventually(lambda: cluster.kubectl(*account), 30, "the namespace has a default service account")
     yield name
     cluster.kubectl("delete", "namespace", name, "--wait=false")
-
-
-def _has_agent() -> bool:
-    return find_spec("millpond.cli.node") is not None

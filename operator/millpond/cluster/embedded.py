@@ -65,6 +65,7 @@ class Cluster:
             remembered = _remembered(folder, name, foreground=foreground)
             remembered.audit, remembered.node_grace_s = audit, node_grace_s
             remembered.programs = {program: str(path) for program, path in found.items()}
+            folder.mkdir(mode=0o700, exist_ok=True)  # keys and secrets are below
             cluster = cls(folder, remembered, progress)
             if foreground:
                 cluster._guard = Guard.start(remembered.id, folder, lock_fd)

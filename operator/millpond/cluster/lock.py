@@ -9,7 +9,7 @@ from pathlib import Path
 
 from millpond.cluster.errors import ClusterError
 
-_PATIENCE_S = 15.0
+_PATIENCE_S = 5.0  # a guard that cleans up needs less
 
 
 @contextmanager
