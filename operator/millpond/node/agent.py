@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 async def run(config: NodeConfig, kubeconfig: Path, clock: Clock) -> None:
     """Until cancelled; then pods keep running for the next agent."""
-    config.state_dir.mkdir(parents=True, exist_ok=True)
+    config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with Api(kubeconfig) as api:
         host = Host(
             config=config, api=api, asker=Asker(), events=Events(api, config.name, clock), clock=clock
@@ -104,7 +104,9 @@ class Agent:
         elif pod.get("status", {}).get("phase") not in podstatus.FINAL:
             refused = self._excess(pod)
             try:
-                ip = "" if refused else self._addresses.take(p.view.ip for p in self.pods.values())
+                ip = (
+                    "" if refused else self._addresses.take(p.view.ip for p in self.pods.values() if p.active)
+                )
             except NoAddress as e:
                 refused = podstatus.Verdict("OutOfAddresses", str(e))
         if refused:

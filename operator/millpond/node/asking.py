@@ -35,7 +35,7 @@ class Target:
 
 
 class Asker:
-    """Asks on behalf of all containers of a node. Use as ``async with``-less: call ``close`` at the end."""
+    """Asks on behalf of all containers of a node, each time over a new connection; ``close`` it at the end."""
 
     def __init__(self) -> None:
         connector = aiohttp.TCPConnector(ssl=False, limit=0, force_close=True)
@@ -51,6 +51,8 @@ class Asker:
                 return await self._ask(action, target)
         except TimeoutError:
             return Answer(False, f"no answer within {timeout_s:g} s")
+        except aiohttp.ClientConnectorError as e:
+            return Answer(False, f"connection to {e.host}:{e.port} failed: {e.os_error.strerror}")
         except (aiohttp.ClientError, OSError, ValueError) as e:
             return Answer(False, str(e) or type(e).__name__)
 

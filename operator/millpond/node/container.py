@@ -12,7 +12,6 @@ from millpond.node.ending import Ending
 from millpond.node.environment import ConfigError
 from millpond.node.host import Host
 from millpond.node.podview import PodView
-from millpond.node.probes import Probe
 from millpond.node.probing import Prober, target
 from millpond.node.starting import NoEntrypoint, Plan, plan
 from millpond.node.state import Container, Ended, Running
@@ -26,6 +25,7 @@ _RETRY_S = (
     5.0,
 )  # a reference may appear, or the authorizer learn of the pod, a moment later
 _START_ERROR = 128
+_LAST_WORDS_BYTES = 2048
 _BACK_OFF = "CrashLoopBackOff"
 
 
@@ -49,7 +49,7 @@ class ContainerRunner:
     async def run(self, restart_policy: str) -> None:
         """Until the restart policy, or ``end``, wants no further run. Cancelled: the process is left alone."""
         if self.state.running:
-            await self._follow(self.state.running)
+            await self._follow(self.state.running, adopted=True)
         while self._wanted(restart_policy):
             if await self._backed_off() and await self._start() and self.state.running:
                 await self._follow(self.state.running)
@@ -161,10 +161,10 @@ class ContainerRunner:
 
     # ---- run and end ---------------------------------------------------------------------------------------------
 
-    async def _follow(self, running: Running) -> None:
+    async def _follow(self, running: Running, *, adopted: bool = False) -> None:
         """From start (or adoption) to end of one run."""
         prober = Prober(self.spec, self._pod, self._host, self.state, self._changed, self._failed)
-        probing = asyncio.create_task(prober.run())
+        probing = asyncio.create_task(prober.run(adopted=adopted))
         try:
             await processes.ended(running.process)
         finally:
@@ -173,15 +173,16 @@ class ContainerRunner:
         ending, self._ending = self._ending, None
         if ending:
             await ending.done
+            if ending.hook_failure:
+                self._host.events.warn(self._pod.json, "FailedPreStopHook", ending.hook_failure)
         self._report(running, killed_by_us=ending is not None)
 
-    def _failed(self, kind: str, probe: Probe) -> None:
+    def _failed(self, what: str, grace_s: float | None) -> None:
         if self._over.is_set():
             return
-        message = f"Container {self.state.name} failed {kind.lower()} probe, will be restarted"
+        message = f"Container {self.state.name} failed {what}, will be restarted"
         self._host.events.tell(self._pod.json, "Killing", message)
-        grace_s = self._pod.grace_s if probe.grace_s is None else probe.grace_s
-        self.end(grace_s, for_good=False, message=message)
+        self.end(self._pod.grace_s if grace_s is None else grace_s, for_good=False, message=message)
 
     def _report(self, running: Running, *, killed_by_us: bool) -> None:
         code = processes.exit_code(self._exit_file)
@@ -199,8 +200,14 @@ class ContainerRunner:
         else:
             code = processes.KILLED if code is None else code
             reason = "Error" if code else "Completed"
-            self._ended(code, reason, self._end_message, running.id, running.started_at_s)
+            message = self._end_message or (self._last_words() if code else "")
+            self._ended(code, reason, message, running.id, running.started_at_s)
         self._end_message = ""
+
+    def _last_words(self) -> str:
+        if self.spec.get("terminationMessagePolicy") != "FallbackToLogsOnError":
+            return ""
+        return self.log(self.state.restarts).read_bytes()[-_LAST_WORDS_BYTES:].decode(errors="replace")
 
     def _ended(self, code: int, reason: str, message: str, run_id: str, started_at_s: float) -> None:
         now_s = self._host.clock()

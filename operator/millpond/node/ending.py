@@ -11,6 +11,7 @@ from millpond.node.processes import Process
 
 _SHORTEST_S = 1.0
 _AFTER_LATE_TERM_S = 2.0  # what a preStop hook that used up the grace period still leaves
+_JUST_STARTED_S = 0.01  # the launcher has not forked yet
 _LAUNCHER_S = 2.0  # for the launcher to note the exit code
 
 
@@ -38,7 +39,7 @@ class Ending:
             async with asyncio.timeout_at(self._deadline) as self._timer:
                 if self._hook:
                     answer = await self._host.asker.ask(self._hook, self._target, None)
-                    self.hook_failure = answer.message
+                    self.hook_failure = "" if answer.ok else answer.message
                 await self._terminate()
         except TimeoutError:
             self._timer = None
@@ -50,7 +51,10 @@ class Ending:
 
     async def _terminate(self) -> None:
         self._sent = True
-        processes.terminate(self._process)
+        while processes.alive(self._process):
+            if processes.terminate(self._process):
+                break
+            await asyncio.sleep(_JUST_STARTED_S)
         await processes.ended(self._process)
 
     async def _kill(self) -> None:

@@ -49,6 +49,8 @@ class PodRunner:
         if _version(pod) < _version(self.view.json):
             return
         self.view.json = pod
+        for runner, spec in zip(self.containers, pod["spec"]["containers"], strict=False):
+            runner.spec = spec  # resources may change in place
         self._dirty.set()
         if self.view.deleting:
             self._delete_within(self.view.deletion_grace_s)

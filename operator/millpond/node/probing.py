@@ -23,7 +23,7 @@ def target(spec: Json, pod: PodView, running: Running) -> Target:
 
 
 class Prober:
-    """Keeps ``state.started`` and ``state.ready`` and calls ``fail`` when startup or liveness fails for good.
+    """Keeps ``state.started`` and ``state.ready``; calls ``fail`` (what, its own grace period) when a kill is due.
 
     An adopted run starts with what was known of it, so a restarted agent takes nobody out of service.
     """
@@ -35,7 +35,7 @@ class Prober:
         host: Host,
         state: Container,
         changed: Callable[[], None],
-        fail: Callable[[str, Probe], None],
+        fail: Callable[[str, float | None], None],
     ) -> None:
         assert state.running
         self._spec, self._pod, self._host, self._state = spec, pod, host, state
@@ -44,8 +44,10 @@ class Prober:
         self._began_s = state.running.started_at_s
         self._started = asyncio.Event()
 
-    async def run(self) -> None:
+    async def run(self, *, adopted: bool = False) -> None:
         """Until cancelled."""
+        if not adopted and not await self._post_start():
+            return
         startup, readiness, liveness = (
             Probe.of(self._spec, f"{k}Probe") for k in ("startup", "readiness", "liveness")
         )
@@ -61,6 +63,16 @@ class Prober:
         async with asyncio.TaskGroup() as group:
             for loop in loops:
                 group.create_task(loop)
+
+    async def _post_start(self) -> bool:
+        hook = self._spec.get("lifecycle", {}).get("postStart")
+        if not hook:
+            return True
+        answer = await self._host.asker.ask(hook, self._target, None)
+        if not answer.ok:
+            self._host.events.warn(self._pod.json, "FailedPostStartHook", answer.message)
+            self._fail("its postStart hook", None)
+        return answer.ok
 
     async def _probe(self, probe: Probe, kind: str, known: bool | None) -> None:
         streak = Streak(probe, known)
@@ -84,7 +96,7 @@ class Prober:
             self._state.ready = ok
             self._changed()
         elif not ok:
-            self._fail(kind, probe)
+            self._fail(f"{kind.lower()} probe", probe.grace_s)
         elif kind == "Startup":
             self._start()
 

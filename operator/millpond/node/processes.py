@@ -96,10 +96,12 @@ def command(process: Process) -> int | None:
     return next((e.pid for e in table.values() if e.parent == process.pid and e.state != "Z"), None)
 
 
-def terminate(process: Process) -> None:
-    """SIGTERM to the container's own process only, as a container runtime does."""
-    if pid := command(process):
+def terminate(process: Process) -> bool:
+    """SIGTERM to the container's own process only, as a container runtime does; False when there is none yet."""
+    pid = command(process)
+    if pid:
         _signal(pid, signal.SIGTERM)
+    return pid is not None
 
 
 def kill(process: Process, mark: str) -> None:

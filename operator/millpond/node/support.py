@@ -40,7 +40,8 @@ def _of_containers(spec: Json) -> Iterator[str]:
         if container.get("securityContext", {}).get("privileged"):
             yield f"container {name!r}: privileged is not possible on a process node"
         if container.get("restartPolicy"):
-            yield f"init container {name!r}: restartPolicy {container['restartPolicy']} (a sidecar) is not supported"
+            policy = container["restartPolicy"]
+            yield f"container {name!r}: a restartPolicy of its own ({policy}) is not supported, so no sidecars either"
         for port in container.get("ports", ()):
             if port.get("hostPort"):
                 yield f"container {name!r}: hostPort {port['hostPort']} is not possible on a process node"

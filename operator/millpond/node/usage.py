@@ -22,7 +22,7 @@ class Used:
 
 
 class Usage:
-    """``of`` has the newest figures by the id of a container's run; measured all the time by ``run``."""
+    """``of`` has the newest figures by the id of a container's run; ``run`` takes them while any has a limit."""
 
     def __init__(self, pods: Mapping[str, PodRunner]) -> None:
         self._pods = pods
@@ -30,7 +30,8 @@ class Usage:
 
     async def run(self) -> None:
         while True:
-            self.measure()
+            if any(_limit_of(c) for c in _containers(self._pods.values())):
+                self.measure()
             await asyncio.sleep(_PERIOD_S)
 
     def measure(self) -> None:
@@ -46,12 +47,17 @@ class Usage:
                 before.cpu_s, sum(e.cpu_s for e in inside)
             )  # a counter: what ended unwaited for stays in
             figures[run.id] = Used(sum(e.rss_bytes for e in inside), cpu_s)
-            _limit(container, figures[run.id])
+            _enforce_limit(container, figures[run.id])
         self.of = figures
 
 
-def _limit(container: ContainerRunner, used: Used) -> None:
-    limit = container.spec.get("resources", {}).get("limits", {}).get("memory")
+def _limit_of(container: ContainerRunner) -> str | None:
+    limit: str | None = container.spec.get("resources", {}).get("limits", {}).get("memory")
+    return limit
+
+
+def _enforce_limit(container: ContainerRunner, used: Used) -> None:
+    limit = _limit_of(container)
     if limit is not None and used.rss_bytes > quantity.parse(limit):
         log.info(
             "container %s uses %d bytes, more than its limit %s", container.state.name, used.rss_bytes, limit
