@@ -6,9 +6,14 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import grpc
 import pytest
+from envoy.config.core.v3 import base_pb2
+from envoy.service.discovery.v3 import discovery_pb2
 
-from router.world import World, app, free_port
+from millpond.router.config import EditionRoute
+from millpond.router.resources import CDS
+from router.world import World, app, editions, free_port
 from waiting import eventually
 
 pytestmark = pytest.mark.integration
@@ -59,6 +64,43 @@ async def test_a_restarted_operator_takes_over_without_a_failed_request(world: W
         await load.until_more(30)
     await world.finish()
     assert not load.failed
+
+
+@pytest.mark.parametrize("left", [pytest.param(True, id="drains"), pytest.param(False, id="is gone")])
+async def test_a_restarted_operator_may_find_that_the_edition_which_routers_serve(
+    world: World, left: bool
+) -> None:
+    old, new = await world.server("old"), await world.server("new")
+    router = world.router()
+    await world.settled(app(old.endpoint))
+    await world.serving(router)
+    load = world.load(router)
+    await world.control.stop()
+    await world.start_control()
+    await eventually(lambda: _connected(world), 10, "the router is back")
+    drained = (EditionRoute(name="v1", endpoints=(old.draining,), weight=0),) if left else ()
+    await world.settled(editions(*drained, EditionRoute(name="v2", endpoints=(new.endpoint,))))
+    assert (await world.get(router)).text == "new"
+    await load.until_more(30)
+    await world.finish()
+    assert not load.failed
+
+
+async def test_a_router_whose_old_stream_still_hangs_is_served_on_the_new_one(world: World) -> None:
+    server = await world.server("one")
+    await world.control.publish(app(server.endpoint))
+    node = base_pb2.Node(id="hanging", metadata={"stats": f"127.0.0.1:{free_port()}"})
+    request = discovery_pb2.DiscoveryRequest(node=node, type_url=CDS)
+    async with grpc.aio.insecure_channel(world.xds) as channel:
+        method = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
+        opened = channel.stream_stream(method, discovery_pb2.DiscoveryRequest.SerializeToString)
+        old, new = opened(), opened()
+        for stream in (old, new):
+            await stream.write(request)
+            assert await stream.read()
+        assert await asyncio.wait_for(old.read(), 5) is grpc.aio.EOF
+        assert [state.id for state in world.control.routers()] == ["hanging"]
+        new.cancel()
 
 
 async def test_nothing_is_confirmed_while_routers_of_an_earlier_operator_may_still_come_back(

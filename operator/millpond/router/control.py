@@ -81,7 +81,7 @@ class RouterControl:
         self._board = Board()
         self._routers: dict[str, Router] = {}
         self._moved = asyncio.Event()
-        self._streams: dict[str, Any] = {}
+        self._streams: dict[str, set[asyncio.Task[None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: Any = None
         self._stopping = False
@@ -182,9 +182,9 @@ class RouterControl:
                 await context.write(message)
 
         session = Session(instance=self._instance, send=send)
-        router.session = session
-        self._streams[key] = context
+        router.joined(session)
         both = {self._spawn(router.follow(session)), self._spawn(_read(session, first, requests))}
+        self._streams[key] = both
         try:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -199,7 +199,8 @@ class RouterControl:
         key = router_key(first.node.id, stats)
         known = self._routers.get(key)
         if known is not None and known.session is not None:
-            self._streams[key].cancel()
+            for task in self._streams[key]:
+                task.cancel()
         if known is None or not first.version_info:
             self._routers[key] = Router(name=first.node.id, stats=stats, board=self._board, moved=self._moved)
         return key, self._routers[key]
@@ -213,7 +214,7 @@ class RouterControl:
 
     def _drop(self, key: str, router: Router) -> None:
         log.info("router %s is gone", router.name)
-        del self._routers[key]
+        del self._routers[key], self._streams[key]
         self.telemetry.forget(key)
         self._moved.set()
 

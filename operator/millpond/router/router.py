@@ -61,6 +61,10 @@ class Router:
         finally:
             self._board.listeners.discard(wake)
 
+    def joined(self, session: Session) -> None:
+        """It has a new stream, on which nothing is acknowledged yet."""
+        self.session, self.settled = session, 0
+
     def left(self, session: Session) -> None:
         """Its stream has ended."""
         self._served |= session.routing

@@ -94,9 +94,8 @@ class Session:
         kind.subscribed.set()
         instance, _, number = request.response_nonce.rpartition("-")
         if instance == self._instance:
-            self._heard(
-                kind, int(number), request.error_detail.message if request.HasField("error_detail") else None
-            )
+            fault = request.error_detail.message if request.HasField("error_detail") else None
+            self._heard(kind, int(number), fault)
         if request.type_url == EDS:
             await self._supply(new)
 
@@ -137,28 +136,28 @@ class Session:
     async def apply(self, want: Resources) -> None:
         """Make the router serve `want`; returns when it has acknowledged everything. Raises Refused."""
         self._servers = want.assignments
-        await self._put_clusters(want.clusters | self._still_routed(want))
         rerouted = self._kinds[RDS].parts != want.hosts
         late = want.unserved if rerouted else set()
+        await self._put_clusters(want.clusters | self._still_routed(want), late)
         await self._put_servers({n: part for n, part in want.assignments.items() if n not in late})
         if rerouted:
             await self._put_routes(want)
             await self._put_servers(want.assignments)
-        await self._put_clusters(want.clusters)
+        await self._put_clusters(want.clusters, set())
         self._forget(want)
 
     def _still_routed(self, want: Resources) -> dict[str, bytes]:
         known = self._kinds[CDS].parts
         return {n: known[n] or placeholder(n) for n in self._routed if n in known and n not in want.clusters}
 
-    async def _put_clusters(self, parts: dict[str, bytes]) -> None:
+    async def _put_clusters(self, parts: dict[str, bytes], late: set[str]) -> None:
         kind = self._kinds[CDS]
         if kind.told and kind.parts == parts:
             return
         sent = await self._put(CDS, parts, parts.values())
         # A router that came back asks for no servers of clusters that it knows, not even if their definition changed.
         has = self._kinds[EDS].parts
-        await self._supply({name for name in self._kinds[EDS].asked or () if not has.get(name)})
+        await self._supply({name for name in self._kinds[EDS].asked or () if not has.get(name)} - late)
         await sent.answer
 
     async def _put_servers(self, parts: Parts) -> None:

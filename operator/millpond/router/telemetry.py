@@ -106,13 +106,14 @@ class Telemetry:
         if not complete and now_s - self._collected_s < PATIENCE_S:
             return None
         windows, self._windows = self._windows, {}
+        self._newest = {router: self._newest[router] for router in known.routers if router in self._newest}
         since_s, self._collected_s = now_s - self._collected_s, now_s
         spans = [sum(window_s for _, window_s in reports) for reports in windows.values()]
         return Collected(
             at_s=now_s,
             complete=complete,
             window_s=sum(spans) / len(spans) if spans else since_s,
-            editions=self._editions(windows, known.clusters if complete else ()),
+            editions=self._editions(windows, known, complete),
             endpoints=self._endpoints(known),
         )
 
@@ -125,18 +126,15 @@ class Telemetry:
         return None if newest is None else newest.received_s
 
     def _editions(
-        self, windows: Mapping[str, Iterable[tuple[Report, float]]], clusters: Collection[str]
+        self, windows: Mapping[str, Iterable[tuple[Report, float]]], known: Known, complete: bool
     ) -> Mapping[str, EditionSecond]:
-        found: dict[str, list[EditionCounts]] = {name: [] for name in clusters}
+        found: dict[str, list[EditionCounts]] = {name: [] for name in (known.clusters if complete else ())}
         for reports in windows.values():
             for report, _ in reports:
                 for name, counts in report.editions.items():
                     found.setdefault(name, []).append(counts)
-        return {name: _sum(counts, self._in_flight(name)) for name, counts in found.items()}
-
-    def _in_flight(self, name: str) -> int:
-        reports = (report.editions.get(name) for report in self._newest.values())
-        return sum(counts.in_flight for counts in reports if counts is not None)
+        newest = [self._newest[router] for router in known.routers if router in self._newest]
+        return {name: _sum(counts, _in_flight(name, newest)) for name, counts in found.items()}
 
     def _endpoints(self, known: Known) -> Mapping[str, EndpointLoad]:
         newest = [self._newest.get(router) for router in known.routers]
@@ -158,6 +156,11 @@ class Telemetry:
 
 
 _NOTHING = EndpointCounts()
+
+
+def _in_flight(name: str, newest: Iterable[Report]) -> int:
+    reports = (report.editions.get(name) for report in newest)
+    return sum(counts.in_flight for counts in reports if counts is not None)
 
 
 def _sum(counts: Collection[EditionCounts], in_flight: int) -> EditionSecond:
