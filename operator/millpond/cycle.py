@@ -142,11 +142,12 @@ class Cycle:
         for verdict in verdicts:
             by_app.setdefault(verdict.app, []).append(verdict)
         holdings = self._holdings(candidates)
+        trouble = self.learner.measured().trouble
         for key, app in candidates.items():
             held, view, problem = holdings[key], self.apps.get(key), problems.get(key)
             rejected, decided = published.rejected.get(key), by_app.get(key, ())
             try:
-                await self.writer.write(app, held, view, problem, rejected, decided, now_s)
+                await self.writer.write(app, held, view, problem, rejected, decided, now_s, trouble.get(key))
                 await self.writer.write_editions(app, held, self.learner.knowledge)
             except ClusterError as error:
                 log.warning("status of %s: %s", key, error)

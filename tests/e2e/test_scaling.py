@@ -24,8 +24,7 @@ def test_load_that_rises_in_steps_gets_one_server_more_then_two_more_and_gives_t
     eventually(lambda: product.ordered(namespace) == 2, 45, "one server more is ordered")
     eventually(lambda: product.ordered(namespace) == 4, 45, "two servers more are ordered")
     totals = load.totals()
-    assert totals["failed"] == 0
-    assert totals["ok"] == totals["sent"]
+    assert totals["ok"] == totals["sent"], totals
     assert orders(product, namespace) == [2, 4]
     product.wait_serving(namespace, 1, timeout_s=90)
     dead = [e for e in product.get("events", "-n", namespace)["items"] if e["reason"] == "RetireDeadline"]

@@ -61,7 +61,7 @@ class Editions:
             await self._dry_run(app, spec, body)
             created = await self.api.create(paths.editions(app.namespace), body)
         except Conflict:
-            return None  # it exists and the cache will show it, or it belongs to somebody else and says so next time
+            return self._namesake(app, spec, body["metadata"]["name"])
         except (Invalid, Forbidden) as refused:
             problem = Problem(reason=Reason.INVALID_TEMPLATE, message=f"spec.template: {refused}")
             self._refused = {k: v for k, v in self._refused.items() if not k.startswith(app.uid)}
@@ -70,6 +70,17 @@ class Editions:
         self.world.editions.store.own(created)
         holdings.editions[spec.edition] = created
         return None
+
+    def _namesake(self, app: Candidate, spec: ElasticAppSpec, name: str) -> Problem | None:
+        """The Edition exists: ours that the cache will show, or another's (app a, edition b-c; app a-b, edition c)."""
+        there = self.world.editions.store.items().get(f"{app.namespace}/{name}")
+        if there is None or there["spec"]["app"] == app.name:
+            return None
+        return Problem(
+            reason=Reason.EDITION_CONFLICT,
+            message=f"spec.edition: an Edition {name!r} exists and belongs to app {there['spec']['app']!r}; "
+            f"choose another name than {spec.edition!r}",
+        )
 
     async def _dry_run(self, app: Candidate, spec: ElasticAppSpec, edition: Raw) -> None:
         template = server_template(app, spec, edition)

@@ -11,6 +11,7 @@ from millpond_policies.learning import Memory, Sample, learn, learn_start
 from millpond_policies.model import Freshness, Goal
 
 STALE_AFTER_S = 5.0  # routers report every second; five missed reports are no hiccup
+STALE_WINDOWS = 2.5  # who reports more seldom may miss one report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +34,16 @@ class Known:
     written: Memory  # as the Edition's status has it
     last_s: float | None = None  # the newest observation
     last_complete_s: float | None = None
+    window_s: float = 0.0
 
     def freshness(self, now_s: float) -> Freshness:
         """FRESH only while complete observations keep coming."""
         if self.last_s is None:
             return Freshness.MISSING
-        if now_s - self.last_s > STALE_AFTER_S:
+        patience_s = max(STALE_AFTER_S, STALE_WINDOWS * self.window_s)
+        if now_s - self.last_s > patience_s:
             return Freshness.STALE
-        if self.last_complete_s is None or now_s - self.last_complete_s > STALE_AFTER_S:
+        if self.last_complete_s is None or now_s - self.last_complete_s > patience_s:
             return Freshness.PARTIAL
         return Freshness.FRESH
 
@@ -76,7 +79,7 @@ class Knowledge:
         known = self.of(app, edition)
         known.last_s = observed.at_s
         if observed.complete:
-            known.last_complete_s = observed.at_s
+            known.last_complete_s, known.window_s = observed.at_s, observed.window_s
         live = [p for p in pods if not p.deleting and not p.finished and p.retire is None]
         serving = [p for p in live if p.gate and p.containers_ready]
         warm_up_s = known.memory.warm_up_s

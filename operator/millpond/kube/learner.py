@@ -23,6 +23,7 @@ class Measured:
         default_factory=dict
     )  # (namespace, pod), fresh ones only
     foreign: Mapping[str, Observed] = field(default_factory=dict)  # app key -> newest observation
+    trouble: Mapping[str, str] = field(default_factory=dict)  # app key -> why there is none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,7 @@ class Measure:
     _cpu_cores: Mapping[tuple[str, str], float] = field(default_factory=dict)
     _cpu_at_s: float = 0.0
     _foreign: dict[str, Observed] = field(default_factory=dict)
+    _trouble: dict[str, str] = field(default_factory=dict)
 
     async def run(self) -> None:
         while True:
@@ -41,7 +42,9 @@ class Measure:
 
     def now(self) -> Measured:
         fresh = self.clock() - self._cpu_at_s <= USAGE_TRUSTED_S
-        return Measured(cpu_cores=self._cpu_cores if fresh else {}, foreign=self._foreign)
+        return Measured(
+            cpu_cores=self._cpu_cores if fresh else {}, foreign=self._foreign, trouble=self._trouble
+        )
 
     async def _ask(self) -> None:
         apps = dict(self.candidates())
@@ -52,6 +55,7 @@ class Measure:
             self.on_answer(False)
             log.info("Prometheus: %s", error)
         self._foreign = {key: seen for key, seen in self._foreign.items() if key in apps}
+        self._trouble = {key: text for key, text in self._trouble.items() if key in apps}
         for key, app in apps.items():
             if app.spec is not None and app.policy is not None and app.spec.sla.source is Source.PROMETHEUS:
                 await self._ask_foreign(key, app)
@@ -59,7 +63,9 @@ class Measure:
     async def _ask_usage(self, namespaces: set[str]) -> None:
         if not namespaces:
             return
-        usage = await server_usage(self.reader, sorted(namespaces), window_s=USAGE_WINDOW_S)
+        usage = await server_usage(
+            self.reader, sorted(namespaces), window_s=USAGE_WINDOW_S, max_age_s=USAGE_TRUSTED_S
+        )
         self._cpu_cores = {pod: u.cpu_cores for pod, u in usage.items() if u.cpu_cores is not None}
         self._cpu_at_s = self.clock()
 
@@ -67,20 +73,29 @@ class Measure:
         """One observation a window, so that no request is counted twice."""
         assert app.spec is not None
         source, before = app.spec.sla.prometheus, self._foreign.get(key)
-        if source is None or (before is not None and self.clock() - before.at_s < FOREIGN_WINDOW_S):
+        if source is None or (before is not None and self.clock() - before.at_s < before.window_s):
             return
         try:
             found = await response_time(
-                self.reader, source.preset, source.labels, FOREIGN_WINDOW_S, namespace=app.namespace
+                self.reader,
+                source.preset,
+                source.labels,
+                FOREIGN_WINDOW_S,
+                namespace=app.namespace,
+                percentile=app.goal.percentile,
             )
         except PromError as error:
-            log.info("response time of %s: %s", key, error)
+            self._trouble[key] = str(error)
             return
+        self._trouble.pop(key, None)
         self._foreign[key] = _observed(found)
 
 
 def _observed(found: Response) -> Observed:
-    """In flight by Little's law: the other proxy's own gauge is not known to every preset."""
+    """In flight by Little's law: the other proxy's own gauge is not known to every preset.
+
+    Where a source does not count errors, none are assumed: they only tell which windows teach nothing.
+    """
     return Observed(
         at_s=found.at_s,
         window_s=found.window_s,

@@ -45,11 +45,12 @@ def status(
     problem: Problem | None,
     verdicts: Iterable[Verdict],
     now_s: float,
+    trouble: str | None = None,
 ) -> dict[str, Any]:
     """The whole status that the app should have; equal to the present one when nothing is new."""
     before = app.status
     conditions = list(before.get("conditions") or ())
-    for fact in facts(app, holdings, view, problem, conditions, verdicts, now_s):
+    for fact in facts(app, holdings, view, problem, conditions, verdicts, now_s, trouble):
         conditions = with_condition(
             conditions, fact.type, fact.holds, fact.reason, fact.message, app.generation, now_s
         )
@@ -97,6 +98,7 @@ def facts(
     before: Iterable[Mapping[str, Any]],
     verdicts: Iterable[Verdict],
     now_s: float,
+    trouble: str | None,
 ) -> Iterable[Fact]:
     yield _contested(app)
     yield _paused(app, now_s)
@@ -108,7 +110,7 @@ def facts(
         return
     yield _draining(view)
     yield _limited(view, tuple(verdicts))
-    yield from _metrics(app, view, {c["type"]: c for c in before}, now_s)
+    yield from _metrics(app, view, {c["type"]: c for c in before}, now_s, trouble)
     if app.spec and app.spec.mode is not Mode.MANUAL:
         yield from _replicas_ignored(app)
 
@@ -174,7 +176,11 @@ def _limited(view: App, verdicts: tuple[Verdict, ...]) -> Fact:
 
 
 def _metrics(
-    app: Candidate, view: App, before: Mapping[str, Mapping[str, Any]], now_s: float
+    app: Candidate,
+    view: App,
+    before: Mapping[str, Mapping[str, Any]],
+    now_s: float,
+    trouble: str | None,
 ) -> Iterable[Fact]:
     edition = view.view(view.edition)
     assert edition is not None
@@ -193,6 +199,8 @@ def _metrics(
         Freshness.MISSING: (False, Reason.METRICS_MISSING, "no response times yet: no server is taken away"),
     }
     holds, reason, message = known[edition.freshness]
+    if trouble is not None and not holds:
+        message = f"{trouble}: no server is taken away"
     yield Fact(type="MetricsAvailable", holds=holds, reason=reason, message=message)
     yield _sla(app, view, edition.freshness, before.get("SLAMet"), now_s)
 

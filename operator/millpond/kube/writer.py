@@ -31,13 +31,15 @@ class Writer:
         rejected: str | None,
         verdicts: Iterable[Verdict],
         now_s: float,
+        trouble: str | None,
     ) -> None:
-        """The app's own status. ``rejected``: what the routers said when they refused its routes."""
+        """The app's own status. ``rejected``: what the routers said when they refused its routes; ``trouble``: why
+        Prometheus does not tell its response time."""
         if problem is None and rejected is not None:
             problem = Problem(
                 reason=Reason.ROUTER_REJECTED, message=f"the routers refuse its routes: {rejected}"
             )
-        after = status(app, held, view, problem, tuple(verdicts), now_s)
+        after = status(app, held, view, problem, tuple(verdicts), now_s, trouble)
         if after != app.status:
             path = paths.elasticapps(app.namespace, app.name, "status")
             self.world.apps.store.own(await self.api.patch(path, {"status": after}, kind="merge"))
