@@ -187,7 +187,8 @@ class Capacity:
         gain = max(1 / MOST_QUEUED, newest.requests / max(1, measured))
         queue = self.queue.with_next(seen, gain)
         share = self.share.with_next(max(seen / 2, seen + growth / 2), gain)
-        shared = gain < 0.4 and (share.error or 0.0) < 0.7 * (queue.error or 0.0)
+        chance = max(0.1, 1 / sqrt(max(1.0, total)))
+        shared = share.error is not None and share.error < 0.7 * (queue.error or 0.0) > 0.7 * chance
         peak = share.rps if shared else queue.rps
         cores = self.cores if cpu_cores is None else max(self.cores or 0.0, cpu_cores / newest.serving)
         return replace(

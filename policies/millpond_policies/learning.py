@@ -18,7 +18,7 @@ from millpond_policies.seconds import GAP_S, KEPT, Second, goal_ms, since, spars
 START_S = 10.0  # before one start was seen
 REACTION_S = 2.0  # from a request to the order it causes
 MOST_YOUNG = 0.1  # of the servers that serve, for a sample to say what a server can do
-REGRET_S = 600.0  # a server needed again within it was given back too early
+REGRET_S = 1800.0  # a server needed again within it was given back too early
 FORGIVEN_S = 3600.0  # a regret loses two thirds of its weight in this time
 MORE_PATIENT, MOST_PATIENT = 4.0, 30.0
 MOST_ERRORS = 0.05  # of the requests: errors are often faster than answers
