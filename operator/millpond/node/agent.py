@@ -130,7 +130,9 @@ class Agent:
         for name, asked in quantity.requests(pod).items():
             taken = sum(u.get(name, quantity.ZERO) for u in used)
             if name in limits and asked and taken + asked > limits[name]:
-                figures = f"requested: {asked}, used: {taken}, capacity: {limits[name]}"
+                figures = (
+                    f"requested: {float(asked):g}, used: {float(taken):g}, capacity: {float(limits[name]):g}"
+                )
                 message = f"Pod was rejected: Node didn't have enough resource: {name}, {figures}"
                 return podstatus.Verdict(f"OutOf{name}", message)
         return None

@@ -66,6 +66,12 @@ class ContainerRunner:
             asked = target(self.spec, self._pod, running)
             self._ending = Ending(running.process, _mark(running.id), hook, asked, self._host, grace_s)
 
+    def await_init(self) -> None:
+        """Say that init containers come first."""
+        if self.state.waiting and not self.state.last:
+            self.state.wait("PodInitializing")
+            self._changed()
+
     def out_of_memory(self) -> None:
         """SIGKILL at once, to be reported as OOMKilled."""
         if running := self.state.running:

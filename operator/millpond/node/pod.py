@@ -84,6 +84,8 @@ class PodRunner:
         if ignored := support.ignored(self.view.json):
             self._host.events.warn(self.view.json, "NotEnforced", ignored)
         policy = self.view.json["spec"]["restartPolicy"]
+        for container in self.containers if self.init else ():
+            container.await_init()
         for container in self.init:
             await container.run("OnFailure" if policy == "Always" else policy)
             if not container.state.ended or container.state.ended.exit_code:
