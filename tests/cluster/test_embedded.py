@@ -3,6 +3,7 @@
 import os
 import secrets
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -12,8 +13,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from millpond.cluster import reaper, record
+from millpond.cluster import ports, reaper, record
 from millpond.cluster.embedded import Cluster, ClusterError, KubectlError, NodeSpec
+from millpond.cluster.overview import overview
 from waiting import eventually
 
 pytestmark = pytest.mark.integration
@@ -122,28 +124,24 @@ def test_a_process_can_be_started_again_under_its_name_once_it_has_ended(empty: 
     assert not second.alive
 
 
-def test_two_clusters_run_side_by_side_and_do_not_know_each_other(empty: Cluster) -> None:
+def test_two_clusters_run_side_by_side_and_one_ends_without_a_trace(empty: Cluster) -> None:
     with Cluster.start(_name(), nodes=(), progress=_silent) as other:
         other.kubectl("create", "namespace", "only-there")
         with pytest.raises(KubectlError, match="not found"):
             empty.kubectl("get", "namespace", "only-there")
         with pytest.raises(KubectlError, match="certificate signed by unknown authority"):
             other.kubectl("get", "nodes", f"--server={empty.server}")
+        other.run("hermit", ["sh", "-c", HERMIT])
+        identity = _identity(other.state_dir)
+        eventually(lambda: len(reaper.members(identity)) >= 6, 10, "the hermit and its child run")
+    assert reaper.members(identity) == []
+    assert not other.state_dir.exists()
     assert empty.kubectl("get", "--raw", "/readyz") == "ok"
 
 
 def test_a_running_clusters_name_is_taken(empty: Cluster) -> None:
     with pytest.raises(ClusterError, match="in use"):
         Cluster.start(empty.name, nodes=(), progress=_silent)
-
-
-def test_a_stopped_foreground_cluster_leaves_no_process_and_no_file() -> None:
-    with Cluster.start(_name(), nodes=(), progress=_silent) as running:
-        running.run("hermit", ["sh", "-c", HERMIT])
-        identity = _identity(running.state_dir)
-        eventually(lambda: len(reaper.members(identity)) >= 6, 10, "the hermit and its child run")
-    assert reaper.members(identity) == []
-    assert not running.state_dir.exists()
 
 
 def test_a_foreground_cluster_dies_with_a_parent_that_is_killed(state_home: Path) -> None:
@@ -173,34 +171,33 @@ def test_a_cluster_started_again_goes_on_with_its_data(background: Callable[[str
     second.kubectl("get", "slapolicies", f"--kubeconfig={second.operator_kubeconfig}")
 
 
-def test_a_cluster_that_crashed_goes_on_with_its_data(background: Callable[[str], Cluster]) -> None:
-    name = _name()
-    first = background(name)
-    first.kubectl("create", "configmap", "kept")
-    reaper.end(_identity(first.state_dir))
-    assert background(name).kubectl("get", "configmap", "kept", "--output=name") == "configmap/kept\n"
-
-
-def test_a_running_cluster_is_found_again_by_its_name(background: Callable[[str], Cluster]) -> None:
-    name = _name()
-    started = background(name)
-    found = Cluster.attach(name)
-    assert found.kubectl("get", "--raw", "/readyz") == "ok"
-    with pytest.raises(ClusterError, match="is running already"):
-        background(name)
-    found.stop(delete=True)
-    assert not started.state_dir.exists()
-    with pytest.raises(ClusterError, match="no cluster"):
-        Cluster.attach(name)
-
-
-def test_a_released_foreground_cluster_lives_on_until_it_is_stopped() -> None:
+def test_a_released_cluster_lives_on_and_survives_a_crash(background: Callable[[str], Cluster]) -> None:
     started = Cluster.start(_name(), nodes=(), progress=_silent)
     started.release()
-    found, identity = Cluster.attach(started.name), _identity(started.state_dir)
-    assert found.kubectl("get", "--raw", "/readyz") == "ok"
-    found.stop(delete=True)
-    assert reaper.members(identity) == []
+    found = Cluster.attach(started.name)
+    found.kubectl("create", "configmap", "kept")
+    with pytest.raises(ClusterError, match="is running already"):
+        background(started.name)
+    os.kill(_pid(found, "kube-apiserver"), signal.SIGKILL)
+    eventually(lambda: _state(started.name) == "broken", 10, "the API server has ended")
+    again = background(started.name)
+    assert again.kubectl("get", "configmap", "kept", "--output=name") == "configmap/kept\n"
+    Cluster.attach(started.name).stop(delete=True)
+    assert not started.state_dir.exists()
+    with pytest.raises(ClusterError, match="no cluster"):
+        Cluster.attach(started.name)
+
+
+def test_a_port_that_somebody_takes_at_the_last_moment_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    choose, told = ports.free_port, list[str]()
+    with socket.socket() as taker:
+        taker.bind(("127.0.0.1", 0))
+        taker.listen()
+        chosen = iter([choose(), choose(), taker.getsockname()[1]])
+        monkeypatch.setattr(ports, "free_port", lambda taken=(): next(chosen, None) or choose(taken))
+        with Cluster.start(_name(), nodes=(), progress=told.append) as running:
+            assert running.kubectl("get", "--raw", "/readyz") == "ok"
+    assert any("trying other ports" in line for line in told)
 
 
 def test_a_cluster_whose_agent_can_not_start_is_cleaned_up_and_says_why(state_home: Path) -> None:
@@ -208,6 +205,17 @@ def test_a_cluster_whose_agent_can_not_start_is_cleaned_up_and_says_why(state_ho
     with pytest.raises(ClusterError, match="node-small"):
         Cluster.start(name, nodes=[NodeSpec("small", cpu="no number")], progress=_silent)
     assert not (state_home / "millpond" / "clusters" / name).exists()
+
+
+def _state(name: str) -> str | None:
+    seen = overview(name)
+    return seen and seen.state
+
+
+def _pid(cluster: Cluster, process: str) -> int:
+    remembered = record.load(cluster.state_dir)
+    assert remembered is not None
+    return remembered.processes[process].pid
 
 
 def _identity(folder: Path) -> str:
