@@ -1,13 +1,14 @@
 """From a number of servers to the actions that lead there: which servers are added, taken back, retired."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from millpond_policies.actions import Because, CancelRetire, CancelStarting, Grow, Hold, Retire, Verdict
 from millpond_policies.model import App, EditionView, Server, ServerState
 from millpond_policies.reasons import Reason
 from millpond_policies.sizing import kept
 
-Why = Callable[[Reason, int], Because]  # (reason, servers ordered) → the whole explanation
+Why = Callable[[Reason, int], Because]  # (reason, servers after the step) → the explanation
 
 _GOING = (ServerState.DRAINING, ServerState.TERMINATING)
 _COMING = (ServerState.PENDING, ServerState.STARTING)
@@ -19,12 +20,19 @@ def up(app: App, view: EditionView, to: int, reason: Reason, why: Why) -> tuple[
     draining = sorted(app.servers_of(view.name, ServerState.DRAINING), key=lambda s: s.uid)
     back = draining[: max(0, to - now)]
     verdicts: list[Verdict] = [
-        CancelRetire(app=app.key, edition=view.name, uid=s.uid, name=s.name, because=why(reason, now + i))
+        CancelRetire(
+            app=app.key,
+            edition=view.name,
+            uid=s.uid,
+            name=s.name,
+            because=_from(now + i - 1, why(reason, now + i)),
+        )
         for i, s in enumerate(back, 1)
     ]
     order = view.ordered + to - now - len(back)
     if order > view.ordered:
-        verdicts.append(Grow(app=app.key, edition=view.name, to=order, because=why(reason, to)))
+        because = _from(view.ordered, why(reason, to))
+        verdicts.append(Grow(app=app.key, edition=view.name, to=order, because=because))
     return tuple(verdicts)
 
 
@@ -36,12 +44,18 @@ def down(app: App, view: EditionView, to: int, reason: Reason, why: Why) -> tupl
     idle = min(now - to, _cancellable(app, view))
     if idle > 0:
         order = view.ordered - idle
-        return (CancelStarting(app=app.key, edition=view.name, to=order, because=why(reason, order)),)
+        because = _from(view.ordered, why(reason, order))
+        return (CancelStarting(app=app.key, edition=view.name, to=order, because=because),)
     victim = choose_victim(app, view)
     if victim is None:
         return (Hold(app=app.key, edition=view.name, because=why(Reason.STARTING_SERVERS_COUNT, now)),)
-    because = why(reason, now - 1)
+    because = _from(now, why(reason, now - 1))
     return (Retire(app=app.key, edition=view.name, uid=victim.uid, name=victim.name, because=because),)
+
+
+def _from(ordered: int, because: Because) -> Because:
+    """The explanation is of the step's result; what was ordered before it is said here."""
+    return replace(because, servers=ordered)
 
 
 def choose_victim(app: App, view: EditionView) -> Server | None:
