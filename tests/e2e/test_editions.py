@@ -1,0 +1,98 @@
+"""A new edition replaces the old one with no request lost; a server that is taken away finishes what it has."""
+
+import pytest
+
+from e2e.product import Product, elastic_app, template
+from waiting import eventually
+
+pytestmark = [pytest.mark.integration, pytest.mark.e2e]
+
+
+def states(product: Product, namespace: str) -> dict[str, str]:
+    items = product.get("editions", "-n", namespace)["items"]
+    return {e["spec"]["edition"]: e.get("status", {}).get("state", "") for e in items}
+
+
+def test_a_new_edition_takes_over_under_load_and_the_old_one_retires(
+    product: Product, namespace: str
+) -> None:
+    product.apply(elastic_app(namespace, servers={"min": 2, "max": 4}))
+    product.wait_serving(namespace, 2)
+    host = f"web.{namespace}.test"
+    load = product.load(host, (40, 20))
+    product.apply(
+        elastic_app(
+            namespace, servers={"min": 2, "max": 4}, edition="v2", template=template(SERVICE_TIME_MS="40")
+        )
+    )
+    wanted = {"v1": "Retired", "v2": "Active"}
+    eventually(lambda: states(product, namespace) == wanted, 60, "v2 serves and v1 has retired")
+    totals = load.totals()
+    assert totals["ok"] == totals["sent"], totals
+    editions = {p["metadata"]["labels"]["millpond.dev/edition"] for p in product.pods(namespace)}
+    assert editions == {"v2"}
+
+
+def test_a_changed_template_under_the_same_edition_is_refused_by_the_api_server(
+    product: Product, namespace: str
+) -> None:
+    product.apply(elastic_app(namespace))
+    with pytest.raises(Exception, match="edition"):
+        product.apply(elastic_app(namespace, template=template(SLOTS="3")))
+
+
+def test_a_retired_server_finishes_its_slow_requests_first(product: Product, namespace: str) -> None:
+    slow = template(SLOTS="8", SERVICE_TIME_MS="3000")
+    product.apply(elastic_app(namespace, mode="Manual", replicas=2, template=slow))
+    product.wait_serving(namespace, 2)
+    load = product.load(f"web.{namespace}.test", (6, 2))
+    eventually(lambda: product.metric("millpond_servers_ready", namespace=namespace) == 2, 10, "two serve")
+    product.cluster.kubectl("scale", "elasticapp/web", "--replicas=1", "-n", namespace)
+    eventually(lambda: product.condition(namespace, "Draining")[0] == "True", 20, "one drains")
+    totals = load.totals()
+    assert totals["ok"] == totals["sent"], totals
+    product.wait_serving(namespace, 1)
+    reasons = {e["reason"] for e in product.get("events.v1.events.k8s.io", "-n", namespace)["items"]}
+    assert {"RetireStarted", "ServerRetired"} <= reasons
+    assert "RetireDeadline" not in reasons
+    assert "WrongServerDied" not in reasons
+
+
+def test_a_lost_node_is_made_up_for(product: Product, namespace: str) -> None:
+    """The machine dies: its server is replaced on the other node, and requests go on meanwhile."""
+    product.apply(elastic_app(namespace, servers={"min": 2, "max": 4}, template=spread(namespace)))
+    product.wait_serving(namespace, 2)
+    nodes = {p["spec"]["nodeName"] for p in product.pods(namespace)}
+    assert nodes == {"node-1", "node-2"}
+    load = product.load(f"web.{namespace}.test", (30, 10))
+    product.cluster.fail_node("node-2")
+    try:
+        eventually(lambda: product.servers(namespace).get("ready") == 2, 90, "two servers serve again")
+        totals = load.totals()
+        assert totals["sent"] - totals["ok"] <= 5, totals  # only what was on the machine when it died
+    finally:
+        product.cluster.start_node(node_spec("node-2"))
+
+
+def spread(namespace: str) -> dict:
+    made = template()
+    made["spec"]["topologySpreadConstraints"] = [
+        {
+            "maxSkew": 1,
+            "topologyKey": "kubernetes.io/hostname",
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": {"matchLabels": {"millpond.dev/app": "web"}},
+        }
+    ]
+    seconds = {"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 2}
+    made["spec"]["tolerations"] = [
+        {"key": "node.kubernetes.io/unreachable", **seconds},
+        {"key": "node.kubernetes.io/not-ready", **seconds},
+    ]
+    return made
+
+
+def node_spec(name: str):
+    from millpond.cluster.embedded import NodeSpec
+
+    return NodeSpec(name, labels={"millpond.dev/pool": "default"})
