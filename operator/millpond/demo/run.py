@@ -38,12 +38,12 @@ def run(scenario: Scenario, options: Options, console: Console) -> bool:
         console.print(f"· {text}", highlight=False, markup=False, soft_wrap=True)
 
     with Stack.start(scenario, say) as stack:
-        if options.keep:
-            _tell_how_to_look(stack, scenario, console)
+        _tell_how_to_look(stack, scenario, console)
         recording = asyncio.run(record(stack, scenario, view.choose(scenario, console, plain=options.plain)))
         checks = judge(scenario, recording)
         _publish(scenario, recording, checks, options, console)
         if options.keep:
+            _tell_how_to_look(stack, scenario, console)
             _wait_for_interrupt(console)
     return all(check.passed for check in checks)
 

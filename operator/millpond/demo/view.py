@@ -1,5 +1,6 @@
 """How a run looks while it goes on: a live panel on a terminal, one line every few seconds elsewhere."""
 
+import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
@@ -112,7 +113,7 @@ def _response(now: Second, scenario: Scenario) -> Text:
 
 def _spark(values: Sequence[float]) -> str:
     most = max([*values, 1])
-    return "".join(_BARS[round(value / most * (len(_BARS) - 1))] for value in values)
+    return "".join(_BARS[math.ceil(value / most * (len(_BARS) - 1))] for value in values)
 
 
 def _response_bars(seconds: Sequence[Second], goal_ms: float) -> Text:
