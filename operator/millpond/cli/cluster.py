@@ -1,17 +1,20 @@
 """`millpond cluster`: a real Kubernetes control plane and process nodes on this machine, without Docker or root."""
 
 import shlex
+import sys
 from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 
+from millpond import paths
 from millpond.cluster.embedded import Cluster, ClusterError, NodeSpec
 from millpond.cluster.overview import Overview, delete, overview, overviews
 
 _POOL = {"millpond.dev/pool": "default"}
 _NOT_RUNNING = 3
+_SAMPLE = {"millpond.dev/sample-app": [sys.executable, str(paths.examples() / "sample_app" / "app.py")]}
 
 
 class _Verbs(click.Group):
@@ -39,7 +42,13 @@ def cluster() -> None:
 @click.option("--nodes", type=click.IntRange(0, 50), help="How many nodes.  [default: as before, or 2]")
 @click.option("--cpu", default="4", show_default=True, help="What each node offers, as Kubernetes writes it.")
 @click.option("--memory", default="8Gi", show_default=True, help="What each node offers.")
-@click.option("--image", "images", multiple=True, metavar="NAME=COMMAND", help="What an image would start.")
+@click.option(
+    "--image",
+    "images",
+    multiple=True,
+    metavar="NAME=COMMAND",
+    help="What an image would start; the sample application is known.",
+)
 @click.option(
     "--audit/--no-audit", default=True, show_default=True, help="Keep an audit log of all requests."
 )
@@ -57,7 +66,7 @@ def up(
         nodes = 2
     specs = None
     if nodes is not None:
-        entrypoints = dict(_image(image) for image in images)
+        entrypoints = _SAMPLE | dict(_image(image) for image in images)
         specs = [
             NodeSpec(f"node-{number}", cpu=cpu, memory=memory, labels=_POOL, images=entrypoints)
             for number in range(1, nodes + 1)
