@@ -87,31 +87,38 @@ class Load:
 class Product:
     cluster: Cluster
     folder: Path
-    prometheus_url: str | None = None
     operator: Process | None = None
     routers: dict[str, Process] = field(default_factory=dict)
     addresses: dict[str, str] = field(default_factory=dict)
+    stats: dict[str, str] = field(default_factory=dict)
     _loads: int = 0
 
     def __post_init__(self) -> None:
         self.xds = f"unix:{self.folder}/xds"
         self.health = free_address()
+        self.prometheus = free_address()  # nobody is there, unless a test starts one
 
     def start(self) -> None:
         self.start_operator()
         self.start_router("r1")
 
-    def start_operator(self) -> Process:
-        argv = ["operator", "--kubeconfig", str(self.cluster.operator_kubeconfig), "--xds", self.xds]
-        argv += ["--health", self.health]
-        argv += ["--prometheus", self.prometheus_url] if self.prometheus_url else []
-        self.operator = self._run("operator", argv)
+    def start_operator(self, *options: str, kubeconfig: Path | None = None) -> Process:
+        operator = self.spawn_operator(*options, kubeconfig=kubeconfig)
         eventually(lambda: self.healthz().status_code == 200, 30, "the operator is healthy")
+        return operator
+
+    def spawn_operator(self, *options: str, kubeconfig: Path | None = None) -> Process:
+        """Without waiting for it. ``kubeconfig``: another way to the API server than the direct one."""
+        argv = ["operator", "--kubeconfig", str(kubeconfig or self.cluster.operator_kubeconfig)]
+        argv += ["--xds", self.xds, "--health", self.health, *options]
+        argv += ["--prometheus", f"http://{self.prometheus}"]
+        self.operator = self._run("operator", argv)
         return self.operator
 
     def start_router(self, name: str) -> Process:
         listen = self.addresses.setdefault(name, free_address())
-        argv = ["router", "--name", name, "--xds", self.xds, "--listen", listen, "--stats", free_address()]
+        stats = self.stats.setdefault(name, free_address())
+        argv = ["router", "--name", name, "--xds", self.xds, "--listen", listen, "--stats", stats]
         self.routers[name] = self._run(name, argv)
         eventually(lambda: reachable(listen), 30, f"router {name} listens")
         return self.routers[name]

@@ -34,11 +34,18 @@ class LocalPrometheus:
     """Writes the configuration into ``folder``; ``argv`` is what to start, by whoever owns processes."""
 
     def __init__(
-        self, program: Path, folder: Path, scrapes: Iterable[Scrape], *, interval_s: float = 1.0
+        self,
+        program: Path,
+        folder: Path,
+        scrapes: Iterable[Scrape],
+        *,
+        interval_s: float = 1.0,
+        port: int | None = None,
     ) -> None:
+        """``port`` None: any free one."""
         self._folder = folder
         self._scrapes = {s.job: s for s in scrapes}
-        address = f"127.0.0.1:{free_port()}"
+        address = f"127.0.0.1:{port or free_port()}"
         self.url = f"http://{address}"
         self.argv: tuple[str, ...] = (
             str(program),
