@@ -1,0 +1,36 @@
+"""`python -m tests.bench`: what things cost, beside the goal. Figures only: nothing fails for being slow.
+
+Every module of this folder that has ``figures()`` takes part, in alphabetical order.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.bench.figures import Figure
+
+_LINE = "{:<72} {:>12} {:>12}"
+
+
+def main() -> None:
+    print(_LINE.format("what", "goal", "reached"))
+    for figure in _figures():
+        print(
+            _LINE.format(figure.what, _text(figure.goal, figure), _text(figure.reached, figure)), flush=True
+        )
+
+
+def _figures() -> Iterator[Figure]:
+    for found in sorted(pkgutil.iter_modules([str(Path(__file__).parent)]), key=lambda m: m.name):
+        if found.name != "__main__":
+            section = importlib.import_module(f"tests.bench.{found.name}")
+            yield from getattr(section, "figures", lambda: ())()
+
+
+def _text(value: float, figure: Figure) -> str:
+    return f"{value:.3g} {figure.unit}"
+
+
+if __name__ == "__main__":
+    main()
