@@ -10,10 +10,10 @@ from pathlib import Path
 
 import httpx
 import psutil
-
-from millpond.cluster.embedded import Cluster
 from tests.bench.figures import Figure
 from tests.waiting import eventually
+
+from millpond.cluster.embedded import Cluster
 
 IDLE_CYCLES = 10  # after the start, a second each
 
@@ -21,7 +21,9 @@ IDLE_CYCLES = 10  # after the start, a second each
 def figures() -> Iterable[Figure]:
     with tempfile.TemporaryDirectory(prefix="mp-") as folder:
         os.environ["XDG_STATE_HOME"] = folder  # the user's own clusters are none of our business
-        with Cluster.start(f"bench-{secrets.token_hex(3)}", nodes=[], audit=False, progress=_silent) as cluster:
+        with Cluster.start(
+            f"bench-{secrets.token_hex(3)}", nodes=[], audit=False, progress=_silent
+        ) as cluster:
             cluster.install_chart()
             reached = _idle_mib(cluster, Path(folder))
     yield Figure(what="operator: resident memory when idle", goal=150.0, reached=reached, unit="MiB")
