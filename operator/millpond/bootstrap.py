@@ -76,7 +76,7 @@ class _Parts:
         self.metrics = Metrics()
         self.wake = asyncio.Event()
         self.api = Api(settings.kubeconfig, on_write=self.metrics.wrote)
-        self.world = World(self.api, on_change=self.wake.set)
+        self.world = World(self.api, on_change=self.wake.set, watch_stuck_s=settings.watch_stuck_s)
         self.routers = RouterControl(listen=settings.xds, clock=now_s)
         self.routers.telemetry.changed = self.wake
         identity = f"{socket.gethostname()}-{os.getpid()}"

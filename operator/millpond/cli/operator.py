@@ -24,9 +24,30 @@ from millpond.settings import Settings
 )
 @click.option("--prometheus", help="Base URL of Prometheus. Without it, scaling goes by the routers alone.")
 @click.option("--namespace", default="millpond-system", show_default=True, help="Where the Lease is.")
+@click.option(
+    "--watch-stuck-s",
+    type=click.FloatRange(min=3),
+    default=120.0,
+    show_default=True,
+    help="/healthz is red when a watch gave no sign of life for so long.",
+)
+@click.option(
+    "--cycle-stuck-s",
+    type=click.FloatRange(min=1),
+    default=30.0,
+    show_default=True,
+    help="/healthz is red when the cycle did not come round for so long.",
+)
 @click.option("--verbose", is_flag=True, help="Log more.")
 def operator(
-    kubeconfig: Path | None, xds: str, health: str, prometheus: str | None, namespace: str, verbose: bool
+    kubeconfig: Path | None,
+    xds: str,
+    health: str,
+    prometheus: str | None,
+    namespace: str,
+    watch_stuck_s: float,
+    cycle_stuck_s: float,
+    verbose: bool,
 ) -> None:
     """Run the operator until it is told to stop."""
     host, _, port = health.rpartition(":")
@@ -49,5 +70,7 @@ def operator(
         health_port=int(port),
         prometheus_url=prometheus,
         namespace=namespace,
+        watch_stuck_s=watch_stuck_s,
+        cycle_stuck_s=cycle_stuck_s,
     )
     asyncio.run(Operator(settings).run())

@@ -17,9 +17,14 @@ Raw = dict[str, Any]
 class World:
     """Seven caches from LIST/WATCH; until all are ``synced`` nothing may be decided."""
 
-    def __init__(self, api: Api, *, on_change: Callable[[], None]) -> None:
+    def __init__(self, api: Api, *, on_change: Callable[[], None], watch_stuck_s: float = 120.0) -> None:
+        """``watch_stuck_s``: watches prove that they live at least twice in this time."""
+        watch_s, grace_s = min(50.0, watch_stuck_s / 2.4), min(10.0, watch_stuck_s / 12)
+
         def cache(path: str, keep: Callable[[Raw], Any], selector: str | None = None) -> Reflector[Any]:
-            return Reflector(api, path, label_selector=selector, keep=keep, on_change=on_change)
+            return Reflector(
+                api, path, selector, keep=keep, on_change=on_change, watch_s=watch_s, grace_s=grace_s
+            )
 
         self.apps: Reflector[Raw] = cache(paths.elasticapps(), objects.custom)
         self.policies: Reflector[Raw] = cache(paths.slapolicies(), objects.custom)
