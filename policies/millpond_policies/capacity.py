@@ -176,8 +176,8 @@ class Capacity:
         each newcomer takes work before it completes: on average, half of its work is done while it is in flight.
         """
         newest = seconds[-1]
-        if newest.at_s < self.uneven_until_s or not self.saturated(seconds):
-            return self
+        if newest.at_s < self.uneven_until_s or not newest.requests or not self.saturated(seconds):
+            return self  # no completion at all says that they hang, not what they can do
         total = newest.requests / newest.window_s
         seen = total / newest.serving
         if self._elsewhere(seen, newest.serving, total):
@@ -213,12 +213,9 @@ class Capacity:
 
     def _elsewhere(self, seen: float, servers: int, total: float) -> bool:
         """More servers, no more completions: the queue is not the servers' but behind them."""
-        if (
-            not self.measured
-            or self.peak_rps is None
-            or servers <= self.queued_servers
-            or seen > 0.85 * self.peak_rps
-        ):
+        if not self.proven or self.peak_rps is None or seen > 0.85 * self.peak_rps:
+            return False
+        if not 0 < self.queued_servers < servers:
             return False
         return total < self.queued_rps * (1 + 0.4 * (servers / self.queued_servers - 1))
 

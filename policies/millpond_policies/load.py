@@ -1,11 +1,12 @@
 """What comes in, and what to expect when a server that is ordered now would be ready.
 
-The load is a *level* with noise on it. A second far outside the noise opens a *surge*; when it lasts, a new level
-begins there, and nothing of the old one is averaged into it. Within a level the forecast is the largest of
+The load is a *level* with noise on it. A second far outside the noise opens a *surge*; when it lasts and was a jump, a
+new level begins there, and nothing of the old one is averaged into it (a ramp goes on within its level). Within a level
+the forecast is the largest of
 
 * the mean of the level (less its noise while it is younger than eight seconds),
 * the mean of the last five seconds less its noise,
-* the line through the last 4, 8, 16 or 32 seconds, with the slope less its noise, one horizon ahead,
+* the line through the last 4, 8, 16, 32, 64 or 118 seconds, with the slope less its noise, one horizon ahead,
 
 times a margin that is learned: the 97 % quantile of (what came ÷ what was expected).
 """
@@ -17,12 +18,14 @@ from math import sqrt
 from millpond_policies.seconds import GAP_S, Second
 
 SURGE = 3.5  # deviations of one second that open a surge
-SURE = 4.0  # deviations that a recent mean and a slope are lowered by
+DECIDED = 3  # seconds of a surge, then it was a jump or is a ramp
+FLAT = 12  # seconds after which a ramp that has ended is a level
+SURE = 3.0  # deviations that a recent mean and a slope are lowered by
 STEEPEST = 2.0  # a line is followed no further than to twice the level
 MARGIN = 1.05  # before anything is learned
 LARGEST_MARGIN = 1.25
 _QUANTILE, _STEP = 0.97, 0.01
-_SPANS = (4, 8, 16, 32)
+_SPANS = (4, 8, 16, 32, 64, 118)
 _BUCKETS = 20  # that the window of peaks is kept in
 
 
@@ -41,7 +44,7 @@ class Load:
     @property
     def settling(self) -> bool:
         """A rise has begun and where it ends is not known yet: at most three seconds."""
-        return self.surge > 0
+        return 0 < self.surge < DECIDED
 
     @property
     def noise(self) -> float:
@@ -69,7 +72,8 @@ class Load:
             level = replace(self, level_rps=rate, since_s=newest.at_s, surge=0)
         else:
             level = self._levelled(seconds, rate)
-        calm = _calm(seconds, level.since_s, newest.at_s - span_s, abs(level.surge))
+        unsure = abs(level.surge) if level.surge < DECIDED else 0
+        calm = _calm(seconds, level.since_s, newest.at_s - span_s, unsure)
         mean, expected = _expect(calm, level.dispersion, horizon_s) if calm else (rate, rate)
         return replace(
             level,
@@ -86,15 +90,8 @@ class Load:
         noise = sqrt(self.dispersion * max(level, 1.0) / seconds[-1].window_s)
         way = 1 if rate > level + SURGE * noise else -1 if rate < level - SURGE * noise else 0
         surge = self.surge + way if way * self.surge > 0 else way
-        before = seconds[-2].arrivals_rps
-        still_rising = rate > before + 2 * sqrt(max(before, 1.0))
-        if surge == 2 and not still_rising:
-            begun = seconds[-2]
-        elif surge >= 3:
-            begun = seconds[-1] if still_rising else seconds[-2]
-        elif surge <= -5:
-            begun = seconds[-4]
-        else:
+        begun = _begun(seconds, level, surge)
+        if begun is None:
             return replace(self, surge=surge)
         return replace(self, surge=0, since_s=begun.at_s)
 
@@ -118,6 +115,26 @@ class Load:
         above = came - 2 * noise > past.expected_rps * self.margin
         step = _STEP * (_QUANTILE if above else _QUANTILE - 1)
         return min(LARGEST_MARGIN, max(1.0, self.margin + step))
+
+
+def _begun(seconds: Sequence[Second], level: float, surge: int) -> Second | None:
+    """Where a new level began, once a surge has told."""
+    rate, before = seconds[-1].arrivals_rps, seconds[-2].arrivals_rps
+    if surge <= -5:
+        return seconds[-4]
+    rising = rate > before + 2 * sqrt(max(before, 1.0))
+    if surge in (2, DECIDED):
+        foot = seconds[-surge - 1].arrivals_rps if len(seconds) > surge else level
+        jumped = seconds[-1 if surge == 2 else -2].arrivals_rps - foot > 0.5 * (rate - level)
+        if jumped and not rising:
+            return seconds[-2]
+        return seconds[-1] if jumped and surge == DECIDED else None
+    if surge < FLAT or len(seconds) < FLAT:
+        return None
+    last = [s.arrivals_rps for s in seconds[-FLAT:]]
+    half = FLAT // 2
+    later, earlier = sum(last[half:]) / half, sum(last[:half]) / half
+    return seconds[-half] if later - earlier <= 2 * sqrt(max(later, 1.0) / half) else None
 
 
 def _calm(seconds: Sequence[Second], since_s: float, oldest_s: float, surge: int) -> list[float]:

@@ -27,7 +27,7 @@ def judge(app: App, now_s: float) -> tuple[Verdict, ...]:
         app = after(app, found)
         verdicts += found
     actions = tuple(v for v in verdicts if not isinstance(v, Hold))
-    return actions or verdicts[-1:]
+    return actions or verdicts[:1]
 
 
 def after(app: App, verdicts: Iterable[Verdict]) -> App:

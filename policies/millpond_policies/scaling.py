@@ -98,12 +98,12 @@ class _Case:
         return min(needed, len(self.app.servers_of(self.view.name, ServerState.UNHEALTHY)))
 
     def _why_steady(self, needed: int) -> Reason:
-        serving = len(self.app.servers_of(self.view.name, ServerState.SERVING))
+        starting = self.app.servers_of(self.view.name, ServerState.PENDING, ServerState.STARTING)
         if self.size.reason is Reason.SLA_UNATTAINABLE:
             return Reason.SLA_UNATTAINABLE
         if needed > self.kept:
             return Reason.AT_CEILING
-        if needed > serving:
+        if needed > self.kept - len(starting):
             return Reason.STARTING_SERVERS_COUNT
         if needed < self.kept == self.app.min_servers:
             return Reason.AT_FLOOR if self.app.min_servers > 1 else Reason.STEADY

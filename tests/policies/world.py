@@ -21,7 +21,6 @@ from millpond_policies.histogram import BOUNDS_MS
 from millpond_policies.learning import Memory, Sample, learn, learn_start
 from millpond_policies.model import App, EditionView, Freshness, Mode, Server, ServerState, Snapshot
 from millpond_policies.plan import plan
-
 from policies.stations import Kind, Shared, Slots, draw_s
 
 Rate = Callable[[float], float]  # seconds → requests a second
@@ -152,7 +151,10 @@ class World:
         work *= 2 if young else 1
         station = instance.station
         if self.backend is not None and self.backend_station is not None:
-            behind, shared = draw_s(self.backend.service_ms, self.backend.exponential, self.rng), self.backend_station
+            behind, shared = (
+                draw_s(self.backend.service_ms, self.backend.exponential, self.rng),
+                self.backend_station,
+            )
             self.schedule(work, lambda: shared.enter(behind, done))
         elif self.kind.wait_ms:
             self.schedule(self.kind.wait_ms / 1000, lambda: station.enter(work, done))
@@ -199,7 +201,9 @@ class World:
         return used
 
     def snapshot(self) -> Snapshot:
-        view = EditionView(name="v1", ordered=self.ordered, memory=self.memory, freshness=self.freshness(self.t))
+        view = EditionView(
+            name="v1", ordered=self.ordered, memory=self.memory, freshness=self.freshness(self.t)
+        )
         app = App(
             key="shop/web",
             edition="v1",
@@ -227,7 +231,9 @@ class World:
                 self._order(verdict.to)
             case CancelStarting():
                 for _ in range(self.ordered - verdict.to):
-                    coming = [i for i in self.instances if i.state in (ServerState.PENDING, ServerState.STARTING)]
+                    coming = [
+                        i for i in self.instances if i.state in (ServerState.PENDING, ServerState.STARTING)
+                    ]
                     self.instances.remove(coming[-1])
                 self._order(verdict.to)
             case Retire():
