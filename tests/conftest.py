@@ -14,7 +14,7 @@ from waiting import eventually
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Programs are fetched or built (minutes, on a new machine) before any test's time limit runs."""
-    if any("cluster" in getattr(item, "fixturenames", ()) for item in session.items):
+    if any(item.get_closest_marker(kind) for item in session.items for kind in ("integration", "e2e")):
         programs.find(session.config.get_terminal_writer().line)
 
 
