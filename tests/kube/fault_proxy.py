@@ -7,7 +7,6 @@ with the rights of whoever the original's client certificate names).
 
 import asyncio
 import contextlib
-import itertools
 import json
 import ssl
 import threading
@@ -106,8 +105,7 @@ class FaultProxy:
         self._edit_event: Callable[[Seen, Mapping[str, Any]], bool] = lambda _seen, _event: True
         self._edit_query: Callable[[Seen], Mapping[str, str]] = lambda seen: seen.query
         self._frozen = False
-        self._writes = itertools.count(1)
-        self._after_write: tuple[int, Callable[[], None]] | None = None
+        self._after_write: Callable[[Seen], None] = lambda _seen: None
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, name="fault proxy", daemon=True)
 
@@ -137,10 +135,9 @@ class FaultProxy:
         """New watches work again; the frozen ones stay silent, like connections through a dead router."""
         self._frozen = False
 
-    def after_write(self, nth: int, then: Callable[[], None]) -> None:
-        """Call ``then`` (say, kill the operator) once the nth write from now is done but not answered."""
-        self._writes = itertools.count(1)
-        self._after_write = (nth, then)
+    def after_write(self, then: Callable[[Seen], None]) -> None:
+        """Call ``then`` (say, kill the operator) after each write that the server has done, before its answer."""
+        self._after_write = then
 
     # -- its life
 
@@ -218,14 +215,10 @@ class FaultProxy:
             if answer and seen.watch and upstream.status == 200:
                 return await self._relay_watch(request, seen, upstream)
             content = await upstream.read()
-        self._count(seen)
+        if seen.write and upstream.status < 300:
+            self._after_write(seen)
         kept = {k: v for k, v in upstream.headers.items() if k.lower() not in _HOP_BY_HOP}
         return web.Response(status=upstream.status, body=content, headers=kept)
-
-    def _count(self, seen: Seen) -> None:
-        if seen.write and next(self._writes) == (self._after_write or (0,))[0]:
-            assert self._after_write is not None
-            self._after_write[1]()
 
     async def _relay_watch(
         self, request: web.Request, seen: Seen, upstream: aiohttp.ClientResponse

@@ -1,0 +1,160 @@
+"""Killed after any write, or told of none of its success, the operator ends where an undisturbed one does."""
+
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+
+from e2e.mortal import Mortal, concerns, end_state, orders, victims
+from e2e.product import Product, Raw, elastic_app
+from kube.fault_proxy import FaultProxy, LoseAnswer, Seen
+from waiting import eventually
+
+pytestmark = [pytest.mark.integration, pytest.mark.e2e]
+EVERYWHERE = {"PATCH elasticapps/status", "PATCH editions/status", "PATCH dynamicpools/status"}
+
+
+@pytest.fixture(scope="module")
+def proxied(running: Product, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mortal]:
+    with FaultProxy(running.cluster.operator_kubeconfig, tmp_path_factory.mktemp("proxy")) as proxy:
+        assert running.operator is not None
+        running.operator.stop()
+        running.start_operator(kubeconfig=proxy.kubeconfig)
+        try:
+            yield Mortal(running, proxy)
+        finally:
+            running.operator.stop()
+            running.start_operator()
+
+
+@pytest.fixture
+def mortal(proxied: Mortal) -> Iterator[Mortal]:
+    proxied.proxy.seen.clear()
+    yield proxied
+    proxied.spare()
+    assert proxied.product.operator is not None
+    if not proxied.product.operator.alive:
+        proxied.revive()
+
+
+def apply(product: Product, namespace: str, name: str, replicas: int) -> None:
+    product.apply(elastic_app(namespace, name, mode="Manual", replicas=replicas))
+
+
+def scale(product: Product, namespace: str, name: str, replicas: int) -> None:
+    product.cluster.kubectl("scale", f"elasticapp/{name}", f"--replicas={replicas}", "-n", namespace)
+
+
+def settled(product: Product, namespace: str, name: str, count: int) -> bool:
+    """This many servers serve, nothing else is left, and status says so."""
+    app, pods = product.app(namespace, name), product.get("pods", "-n", namespace)["items"]
+    servers = app.get("status", {}).get("servers", {})
+    named = [p for p in pods if p["metadata"]["labels"]["millpond.dev/app"] == name]
+    observed = app.get("status", {}).get("observedGeneration") == app["metadata"]["generation"]
+    conditions = {c["type"]: c["status"] for c in app.get("status", {}).get("conditions", [])}
+    quiet = conditions.get("Draining") == "False" and conditions.get("MetricsAvailable") == "True"
+    exact = servers == {"desired": count, "ready": count, "starting": 0, "draining": 0}
+    return observed and quiet and exact and len(named) == count
+
+
+def undisturbed(product: Product, namespace: str, count: int) -> Raw:
+    eventually(lambda: settled(product, namespace, "calm", count), 60, f"{count} servers serve undisturbed")
+    return end_state(product, namespace, "calm")
+
+
+def as_undisturbed(mortal: Mortal, namespace: str, calm: Raw, deaths: set[str]) -> None:
+    """Wait until it ends like the calm one, after these deaths at least; show the difference if it does not."""
+    last: Raw = {}
+
+    def same() -> bool:
+        last.update(end_state(mortal.product, namespace, "web"))
+        return last == calm and deaths <= set(mortal.deaths)
+
+    try:
+        mortal.until(same, 120, f"the same end state in spite of {sorted(deaths)}")
+    except AssertionError:
+        assert last == calm
+        raise
+
+
+def creations(mortal: Mortal, namespace: str, since: int) -> list[str]:
+    """What the operator created for the app and the API server took."""
+    writes = mortal.product.operator_writes(since)
+    ours = [w for w in writes if w.get("namespace") == namespace and w["resource"] != "events"]
+    return sorted(w["resource"] for w in ours if w["verb"] == "create" and w["code"] == 201)
+
+
+def test_a_new_app_is_made_once_by_an_operator_that_dies_after_each_write(
+    mortal: Mortal, namespace: str
+) -> None:
+    product = mortal.product
+    apply(product, namespace, "calm", 1)
+    calm = undisturbed(product, namespace, 1)
+    since = product.audit_lines()
+    mortal.doom("web")
+    apply(product, namespace, "web", 1)
+    deaths = {"POST editions", "POST replicasets", "PATCH pods/status", *EVERYWHERE}
+    as_undisturbed(mortal, namespace, calm, deaths)
+    assert creations(mortal, namespace, since) == ["editions", "pods", "replicasets"]  # pods: the dry run
+    assert orders(mortal.proxy, "web") == []
+    assert product.ask(f"web.{namespace}.test").status_code == 200
+
+
+def test_a_server_is_added_once_by_an_operator_that_dies_after_each_write(
+    mortal: Mortal, namespace: str
+) -> None:
+    product = mortal.product
+    for name in ("calm", "web"):
+        apply(product, namespace, name, 1)
+    eventually(lambda: settled(product, namespace, "web", 1), 60, "one server serves")
+    scale(product, namespace, "calm", 2)
+    calm = undisturbed(product, namespace, 2)
+    mortal.doom("web")
+    scale(product, namespace, "web", 2)
+    as_undisturbed(mortal, namespace, calm, {"PATCH replicasets", "PATCH pods/status", *EVERYWHERE})
+    assert orders(mortal.proxy, "web") == [2]
+
+
+def test_a_server_is_retired_without_losing_a_request_by_an_operator_that_dies_after_each_write(
+    mortal: Mortal, namespace: str
+) -> None:
+    product = mortal.product
+    for name in ("calm", "web"):
+        apply(product, namespace, name, 2)
+    eventually(lambda: settled(product, namespace, "web", 2), 60, "two servers serve")
+    scale(product, namespace, "calm", 1)
+    calm = undisturbed(product, namespace, 1)
+    load = product.load(f"web.{namespace}.test", (150, 10))
+    mortal.doom("web")
+    scale(product, namespace, "web", 1)
+    deaths = {"PATCH pods", "PATCH pods/status", "PATCH replicasets", *EVERYWHERE}
+    as_undisturbed(mortal, namespace, calm, deaths)
+    load.process.terminate()
+    totals = load.totals()
+    assert totals["sent"] > 50, totals
+    assert totals["ok"] == totals["sent"], totals
+    assert len(victims(mortal.proxy, "web")) == 1
+    assert set(orders(mortal.proxy, "web")) == {1}
+
+
+def to_sets_of_web(verb: str, seen: Seen) -> bool:
+    return seen.verb == verb and "/replicasets" in seen.path and concerns(seen, "web")
+
+
+def test_lost_answers_to_a_creation_and_to_a_removal_do_nothing_twice(mortal: Mortal, namespace: str) -> None:
+    product, proxy = mortal.product, mortal.proxy
+    since = product.audit_lines()
+    lost = [proxy.inject(partial(to_sets_of_web, verb), LoseAnswer(), times=1) for verb in ("POST", "PATCH")]
+    apply(product, namespace, "web", 2)
+    eventually(lambda: settled(product, namespace, "web", 2), 60, "two servers serve")
+    assert lost[0].hits == 1
+    assert creations(mortal, namespace, since) == ["editions", "pods", "replicasets"]
+    load = product.load(f"web.{namespace}.test", (60, 10))
+    scale(product, namespace, "web", 1)
+    eventually(lambda: settled(product, namespace, "web", 1), 60, "one server serves")
+    load.process.terminate()
+    totals = load.totals()
+    assert lost[1].hits == 1
+    assert totals["ok"] == totals["sent"], totals
+    assert len(victims(proxy, "web")) == 1
+    assert set(orders(proxy, "web")) == {1}
