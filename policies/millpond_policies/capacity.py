@@ -17,12 +17,14 @@ from math import log, sqrt
 
 from millpond_policies.curve import Curve, peak_from
 from millpond_policies.goals import Goal
-from millpond_policies.seconds import Second, goal_ms, mean_ms, since
+from millpond_policies.seconds import Second, completed_rps, goal_ms, mean_ms, since
 
 RAISE = 1.25  # the frontier, at a time
 POOL_S, POOL_REQUESTS = 5.0, 20
 FALLEN = 0.7  # of the base: a response so short shows that the base was something else
 LEAST_SPREAD, MOST_SPREAD = 0.3, 3.0
+BETTER = 0.8  # of the station's error, for the law to be used instead
+SETTLED_S = 25.0  # CPU figures are a mean of that age: they say something when the load was the same
 ENOUGH = 3  # inferred peaks before they are believed
 ENOUGH_QUEUED, MOST_QUEUED = (
     20,
@@ -115,7 +117,8 @@ class Capacity:
     def curve(self) -> tuple[Curve, Model] | None:
         """The model that predicts better."""
         station, law = self.station(), self.law()
-        if law and (station is None or (self.law_error or 0.0) < (self.station_error or 0.0)):
+        better = self.law_error is not None and self.law_error < BETTER * (self.station_error or 0.0)
+        if law and (station is None or better):
             return law, Model.UTILISATION
         return (station, Model.STATION) if station else None
 
@@ -155,7 +158,7 @@ class Capacity:
             after._judged(pool, goal)
             ._based(pool, seconds)
             ._shaped(pool)
-            ._used(pool, newest, cpu_cores, cores)
+            ._used(pool, seconds, cpu_cores, cores)
         )
         return replace(judged, pooled_s=newest.at_s)
 
@@ -281,10 +284,16 @@ class Capacity:
         spread = min(MOST_SPREAD, max(LEAST_SPREAD, wait_ms / plain))
         return replace(after, spread=self.spread + 0.05 * (spread - self.spread))
 
-    def _used(self, pool: Pool, newest: Second, cpu_cores: float | None, cores: float | None) -> "Capacity":
+    def _used(
+        self, pool: Pool, seconds: Sequence[Second], cpu_cores: float | None, cores: float | None
+    ) -> "Capacity":
         """The utilisation law: CPU used ÷ completions."""
         after = self if cores is None else replace(self, cores=cores)
         if cpu_cores is None or pool.requests < 5 or after.base_ms is None:
+            return after
+        newest = seconds[-1]
+        lately = completed_rps(since(seconds, newest.at_s - SETTLED_S)) / newest.serving
+        if not 0.8 * pool.rate_rps < lately < 1.25 * pool.rate_rps:
             return after
         used = cpu_cores / newest.serving
         seen = 1000 * used / pool.rate_rps

@@ -104,7 +104,10 @@ class Memory:
 
     def window_full(self, now_s: float) -> bool:
         """Whether fresh, complete samples cover the shrink window up to now."""
-        if self.fresh_since_s is None or self.at_s is None or now_s - self.at_s > GAP_S:
+        if self.fresh_since_s is None or not self.recent:
+            return False
+        newest = self.recent[-1]
+        if now_s - newest.at_s > GAP_S + 1.5 * newest.window_s:
             return False
         return now_s - self.fresh_since_s >= self.shrink_window_s
 
@@ -212,7 +215,7 @@ def _patience(memory: Memory, load: Load, seconds: tuple[Second, ...]) -> tuple[
 def _fresh_since(memory: Memory, sample: Sample) -> float | None:
     if not sample.complete:
         return None
-    gap = memory.at_s is None or sample.at_s - memory.at_s > GAP_S + sample.window_s
+    gap = memory.at_s is None or sample.at_s - memory.at_s > GAP_S + 1.5 * sample.window_s
     return sample.at_s - sample.window_s if gap or memory.fresh_since_s is None else memory.fresh_since_s
 
 

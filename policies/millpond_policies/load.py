@@ -67,14 +67,17 @@ class Load:
         """Take in the newest of ``seconds``; ``span_s`` is how far back a level is averaged."""
         newest = seconds[-1]
         rate = newest.arrivals_rps
-        broken = len(seconds) < 2 or newest.at_s - seconds[-2].at_s > GAP_S + newest.window_s
+        broken = len(seconds) < 2 or newest.at_s - seconds[-2].at_s > GAP_S + 1.5 * newest.window_s
         if self.level_rps is None or broken:
             level = replace(self, level_rps=rate, since_s=newest.at_s, surge=0)
         else:
             level = self._levelled(seconds, rate)
         unsure = abs(level.surge) if level.surge < DECIDED else 0
         calm = _calm(seconds, level.since_s, newest.at_s - span_s, unsure)
-        mean, expected = _expect(calm, level.dispersion, horizon_s) if calm else (rate, rate)
+        window = newest.window_s  # of one sample: what is called a second here may be longer
+        mean, expected = (
+            _expect(calm, level.dispersion / window, horizon_s / window) if calm else (rate, rate)
+        )
         return replace(
             level,
             level_rps=mean,
@@ -148,8 +151,8 @@ def _calm(seconds: Sequence[Second], since_s: float, oldest_s: float, surge: int
     return rates
 
 
-def _expect(rates: Sequence[float], dispersion: float, horizon_s: float) -> tuple[float, float]:
-    """The mean of the level, and what to expect at the horizon."""
+def _expect(rates: Sequence[float], dispersion: float, horizon: float) -> tuple[float, float]:
+    """The mean of the level, and what to expect ``horizon`` samples ahead."""
     mean = sum(rates) / len(rates)
     last = rates[-5:]
     recent = sum(last) / len(last)
@@ -158,20 +161,20 @@ def _expect(rates: Sequence[float], dispersion: float, horizon_s: float) -> tupl
     for n in _SPANS:
         if len(rates) < n:
             break
-        ahead = _line(rates[-n:], dispersion, horizon_s)
+        ahead = _line(rates[-n:], dispersion, horizon)
         expected = max(expected, min(ahead, STEEPEST * max(mean, recent)))
     return mean, expected
 
 
-def _line(rates: Sequence[float], dispersion: float, horizon_s: float) -> float:
-    """Where the line through ``rates`` (one a second) leads; 0 when its slope is within the noise."""
+def _line(rates: Sequence[float], dispersion: float, horizon: float) -> float:
+    """Where the line through ``rates`` leads; 0 when its slope is within the noise."""
     n = len(rates)
     mean = sum(rates) / n
     middle = (n - 1) / 2
     square = n * (n * n - 1) / 12
     slope = sum((i - middle) * rate for i, rate in enumerate(rates)) / square
     slope -= SURE * sqrt(dispersion * max(mean, 1.0) / square)
-    return mean + slope * (middle + horizon_s) if slope > 0 else 0.0
+    return mean + slope * (middle + horizon) if slope > 0 else 0.0
 
 
 def _peaks(
