@@ -133,7 +133,7 @@ class Capacity:
         if model is Model.UTILISATION and claimed is not None and rate > claimed and not self.proven:
             return claimed, Model.FRONTIER  # threads that wait use no CPU: only what was seen counts
         if model is Model.STATION and not self.proven and self.frontier_rps is not None:
-            rate = max(rate, self.frontier_rps)
+            rate = max(rate, self.frontier_rps / RAISE)  # seen in a few lucky seconds, perhaps
         return rate, model
 
     # -- learning -----------------------------------------------------------------------------------------------

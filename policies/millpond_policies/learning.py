@@ -19,6 +19,7 @@ START_S = 10.0  # before one start was seen
 REACTION_S = 2.0  # from a request to the order it causes
 MOST_YOUNG = 0.1  # of the servers that serve, for a sample to say what a server can do
 REGRET_S = 1800.0  # a server needed again within it was given back too early
+SAME_LOAD = 1.1  # times as much is still the same
 FORGIVEN_S = 3600.0  # a regret loses two thirds of its weight in this time
 MORE_PATIENT, MOST_PATIENT = 4.0, 30.0
 MOST_ERRORS = 0.05  # of the requests: errors are often faster than answers
@@ -58,7 +59,7 @@ class Memory:
     load: Load = field(default_factory=Load)
     doubt: Doubt = field(default_factory=Doubt)
     patience: float = 1.0  # grows with every server given back and needed again under the same load
-    shrunk_s: float | None = None  # when fewer servers served, last
+    shrunk: tuple[float, float] | None = None  # when fewer servers served, last, and the load then expected
     backlogged: int = 0  # seconds in a row with more in flight than the load explains
     fresh_since_s: float | None = None  # complete samples without a gap since then
     recent: tuple[Second, ...] = field(default=(), repr=False)
@@ -143,11 +144,11 @@ def learn(memory: Memory, sample: Sample, goal: Goal) -> Memory:
         seconds, span_s=memory.span_s, horizon_s=memory.horizon_s, window_s=memory.shrink_window_s
     )
     capacity = memory.capacity.observe(seconds, goal, sample.cpu_cores, sample.cores_per_server)
-    patience, shrunk_s = _patience(memory, load, seconds)
+    patience, shrunk = _patience(memory, load, seconds)
     return replace(
         memory,
         patience=patience,
-        shrunk_s=shrunk_s,
+        shrunk=shrunk,
         capacity=capacity,
         load=load,
         doubt=memory.doubt.observe(seconds, goal, settle_s=max(5.0, memory.horizon_s)),
@@ -201,14 +202,18 @@ def _second(memory: Memory, sample: Sample, goal: Goal) -> Second:
     )
 
 
-def _patience(memory: Memory, load: Load, seconds: tuple[Second, ...]) -> tuple[float, float | None]:
+def _patience(
+    memory: Memory, load: Load, seconds: tuple[Second, ...]
+) -> tuple[float, tuple[float, float] | None]:
+    """Servers that are needed again, although no more load came, were given back too early."""
     newest, before = seconds[-1], seconds[-2] if len(seconds) > 1 else seconds[-1]
     patience = 1 + (memory.patience - 1) * (1 - min(1.0, newest.window_s / FORGIVEN_S))
     if newest.serving < before.serving:
-        return patience, newest.at_s
-    if newest.serving == before.serving or memory.shrunk_s is None:
-        return patience, memory.shrunk_s
-    regret = load.since_s < memory.shrunk_s and newest.at_s - memory.shrunk_s < REGRET_S
+        return patience, (newest.at_s, load.level_rps or 0.0)
+    if newest.serving == before.serving or memory.shrunk is None:
+        return patience, memory.shrunk
+    at_s, rate = memory.shrunk
+    regret = newest.at_s - at_s < REGRET_S and (load.level_rps or 0.0) <= SAME_LOAD * rate
     return (min(MOST_PATIENT, MORE_PATIENT * patience) if regret else patience), None
 
 

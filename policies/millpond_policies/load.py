@@ -19,9 +19,11 @@ from millpond_policies.seconds import GAP_S, Second
 
 SURGE = 3.5  # deviations of one second that open a surge
 DECIDED = 3  # seconds of a surge, then it was a jump or is a ramp
+YOUNG_S = 8  # a level that is younger is taken for what it surely is, and teaches no margin
 FLAT = 12  # seconds after which a ramp that has ended is a level
 SURE = 3.0  # deviations that a recent mean and a slope are lowered by
-STEEPEST = 2.0  # a line is followed no further than to twice the level
+STEEPEST = 1.5  # times the level, a line is followed no further,
+AS_FAR = 1.5  # and no longer than this times its own length
 MARGIN = 1.05  # before anything is learned
 LARGEST_MARGIN = 1.25
 _QUANTILE, _STEP = 0.97, 0.01
@@ -108,7 +110,7 @@ class Load:
     def _margin(self, seconds: Sequence[Second], calm: Sequence[float], horizon_s: float) -> float:
         """Compare what came with what was expected one horizon ago, unless a surge lies between."""
         then = seconds[-1].at_s - horizon_s
-        if then < self.since_s or len(calm) < 5:
+        if then < self.since_s + YOUNG_S or len(calm) < 5:
             return self.margin
         past = next((s for s in reversed(seconds) if s.at_s <= then), None)
         if past is None or past.expected_rps <= 0:
@@ -156,12 +158,12 @@ def _expect(rates: Sequence[float], dispersion: float, horizon: float) -> tuple[
     mean = sum(rates) / len(rates)
     last = rates[-5:]
     recent = sum(last) / len(last)
-    noise = sqrt(dispersion * max(mean, 1.0) / len(rates)) if len(rates) < 8 else 0.0
+    noise = sqrt(dispersion * max(mean, 1.0) / len(rates)) if len(rates) < YOUNG_S else 0.0
     expected = max(mean - noise, recent - SURE * sqrt(dispersion * max(recent, 1.0) / len(last)))
     for n in _SPANS:
         if len(rates) < n:
             break
-        ahead = _line(rates[-n:], dispersion, horizon)
+        ahead = _line(rates[-n:], dispersion, min(horizon, AS_FAR * n))
         expected = max(expected, min(ahead, STEEPEST * max(mean, recent)))
     return mean, expected
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import sin
 
 import pytest
 
@@ -10,6 +11,7 @@ from millpond_policies.goals import Goal
 from millpond_policies.learning import Memory, Sample, learn_start
 from millpond_policies.model import Freshness
 from millpond_policies.reasons import Reason
+from policies.fluid import Fluid
 from policies.stations import Kind
 from policies.world import World, average, percentile, steps
 
@@ -103,7 +105,7 @@ def test_what_was_learned_spares_the_second_surge_a_missed_goal() -> None:
         pytest.param(Kind(slots=4), average(300), 60, id="four slots, two servers"),
         pytest.param(Kind(slots=8), average(300), 196, id="eight slots, three servers"),
         pytest.param(Kind(slots=4), percentile(400, 95), 60, id="four slots, 95th percentile"),
-        pytest.param(Kind(slots=1), average(300), 24.5, id="one slot, four servers"),
+        pytest.param(Kind(slots=1), average(300), 20, id="one slot, three servers"),
         pytest.param(CPU, average(300), 6, id="CPU-bound, one server"),
     ],
 )
@@ -205,3 +207,19 @@ def test_slow_starts_and_warm_ups_are_looked_ahead_over() -> None:
     missed = [s for s in world.seconds if s.requests and s.sum_ms / s.requests > 300]
     assert world.sequence == [1, 2]
     assert len(missed) <= 5
+
+
+@pytest.mark.parametrize(
+    ("load", "seconds"),
+    [
+        pytest.param(lambda t: 60 + 50 * sin(t / 1150), 7200, id="a day in two hours"),
+        pytest.param(lambda t: 40 + 60 * (t // 1800 % 2), 7200, id="a step of four servers every half hour"),
+    ],
+)
+def test_servers_cost_at_most_a_third_more_than_with_knowledge_of_the_future(
+    load: Callable[[int], float], seconds: int
+) -> None:
+    result = Fluid(load).run(seconds, servers=4)
+    assert result.cost <= 1.3
+    assert result.missed_percent <= 8
+    assert result.changes <= 40
