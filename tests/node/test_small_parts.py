@@ -10,6 +10,7 @@ import pytest
 
 from millpond.node import kubeconfig, logs, quantity, support
 from millpond.node.addresses import Addresses, NoAddress
+from millpond.node.logtimes import LogKeeper, LogTimes, stamped
 
 BLOCK = IPv4Network("127.9.9.0/29")  # .1 is the node's, .2 to .6 are for pods
 
@@ -54,24 +55,56 @@ def test_a_pod_requests_its_containers_together_or_its_largest_init_container() 
 
 
 @pytest.mark.parametrize(
-    ("tail", "shown"),
+    ("lines", "shown"),
     [
-        pytest.param(None, b"1\n2\n3\n", id="all"),
         pytest.param(2, b"2\n3\n", id="the last two"),
         pytest.param(9, b"1\n2\n3\n", id="more than there are"),
         pytest.param(0, b"", id="none"),
     ],
 )
-async def test_the_tail_of_a_log(tmp_path: Path, tail: int | None, shown: bytes) -> None:
+def test_the_tail_of_a_log(tmp_path: Path, lines: int, shown: bytes) -> None:
     (tmp_path / "log").write_bytes(b"1\n2\n3\n")
-    assert b"".join([block async for block in logs.read(tmp_path / "log", tail=tail)]) == shown
+    assert b"1\n2\n3\n"[logs.tail(tmp_path / "log", lines) :] == shown
 
 
 async def test_a_tail_reaches_over_blocks_and_counts_an_unfinished_line(tmp_path: Path) -> None:
     lines = [b"%06d" % i for i in range(30_000)]
     (tmp_path / "log").write_bytes(b"\n".join(lines))
-    read = b"".join([block async for block in logs.read(tmp_path / "log", tail=20_000)])
+    log = tmp_path / "log"
+    read = b"".join([block async for block in logs.read(log, logs.tail(log, 20_000))])
     assert read.split(b"\n") == lines[-20_000:]
+
+
+async def test_lines_have_the_time_at_which_the_log_was_seen_to_grow(tmp_path: Path) -> None:
+    log, now_s = tmp_path / "0.log", 1_700_000_000.0
+    keeper = LogKeeper(lambda: [log], lambda: now_s)
+    for text in ("one\n", "two\nthree\n"):
+        with log.open("a") as out:
+            out.write(text)
+        keeper.note()
+        now_s += 60
+    times = LogTimes(log)
+    assert times.offset_since(1_700_000_030) == len("one\n")
+    lines = b"".join([line async for line in stamped(logs.read(log), 0, times, lambda: now_s)]).split(b"\n")
+    assert lines == [
+        b"2023-11-14T22:13:20Z one",
+        b"2023-11-14T22:14:20Z two",
+        b"2023-11-14T22:14:20Z three",
+        b"",
+    ]
+
+
+async def test_a_log_that_is_too_long_is_cut_and_a_reader_that_follows_goes_on(tmp_path: Path) -> None:
+    log = tmp_path / "0.log"
+    log.write_bytes(b"x" * (11 * 1024 * 1024))
+    reader = logs.read(log, log.stat().st_size - 1, follow=lambda: True)
+    assert await anext(reader) == b"x"
+    LogKeeper(lambda: [log], lambda: 1.0).note()
+    with log.open("ab") as writer:
+        writer.write(b"new\n")
+    assert await anext(reader) == b"new\n"
+    await reader.aclose()
+    assert (tmp_path / "0.before").stat().st_size == 11 * 1024 * 1024
 
 
 def test_a_kubeconfig_without_context_says_what_is_missing(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from millpond.node.asking import Asker
 from millpond.node.config import NodeConfig
 from millpond.node.events import Events
 from millpond.node.host import Host
+from millpond.node.logtimes import LogKeeper
 from millpond.node.pod import PodRunner
 from millpond.node.podview import PodView
 from millpond.node.registration import Registration, allocatable
@@ -51,12 +52,14 @@ class Agent:
         self._clearing: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        server = Server(self._config, self.pods, self._usage, self._host.clock)
+        keeper = LogKeeper(self._writing, self._host.clock)
+        server = Server(self._host, self.pods, self._usage, keeper)
         registration = Registration(self._config, self._host.api, self._host.clock, await server.start())
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(registration.run())
                 group.create_task(self._usage.run())
+                group.create_task(keeper.run())
                 group.create_task(
                     watch_pods(self._host.api, self._config.name, listed=self._listed, seen=self._seen)
                 )
@@ -67,6 +70,11 @@ class Agent:
         await asyncio.gather(*(pod.leave() for pod in self.pods.values()))
         for task in self._clearing:
             task.cancel()
+
+    def _writing(self) -> list[Path]:
+        """The logs that processes write now."""
+        runners = [c for pod in self.pods.values() for c in (*pod.init, *pod.containers)]
+        return [c.log(c.state.restarts) for c in runners if c.state.running]
 
     def _listed(self, pods: list[Json]) -> None:
         uids = {pod["metadata"]["uid"] for pod in pods}

@@ -139,7 +139,7 @@ class ContainerRunner:
 
     def _launch(self, planned: Plan, run_id: str) -> bool:
         now_s = self._host.clock()
-        for old in (self._exit_file, self._oom_file, self.log(self.state.restarts - 2)):
+        for old in (self._exit_file, self._oom_file, *self.folder.glob(f"{self.state.restarts - 2}.*")):
             old.unlink(missing_ok=True)
         try:
             process = planned.start(self.log(self.state.restarts), self._exit_file)

@@ -1,15 +1,19 @@
 """What others ask a node over HTTPS: logs, metrics, health. Callers show a certificate of the client CA."""
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
 
 from aiohttp import web
 
-from millpond.clock import Clock
+from millpond.clock import from_rfc3339
 from millpond.node import cadvisor, logs
-from millpond.node.config import NodeConfig, Serving
+from millpond.node.config import Serving
 from millpond.node.container import ContainerRunner
+from millpond.node.host import Host
+from millpond.node.logtimes import LogKeeper, LogTimes, stamped
 from millpond.node.pod import PodRunner
+from millpond.node.state import write_atomically
 from millpond.node.usage import Usage
 
 _UNSUPPORTED = ("exec", "attach", "portForward", "run", "cri")
@@ -18,8 +22,9 @@ _UNSUPPORTED = ("exec", "attach", "portForward", "run", "cri")
 class Server:
     """Serves on the node's address; without certificates only /healthz, over plain HTTP."""
 
-    def __init__(self, config: NodeConfig, pods: Mapping[str, PodRunner], usage: Usage, clock: Clock) -> None:
-        self._config, self._pods, self._usage, self._clock = config, pods, usage, clock
+    def __init__(self, host: Host, pods: Mapping[str, PodRunner], usage: Usage, keeper: LogKeeper) -> None:
+        self._config, self._clock = host.config, host.clock
+        self._pods, self._usage, self._keeper = pods, usage, keeper
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> int:
@@ -34,9 +39,22 @@ class Server:
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
         tls = _tls(self._config.serving) if self._config.serving else None
-        await web.TCPSite(self._runner, self._config.address, 0, ssl_context=tls).start()
+        await self._listen(self._runner, tls)
         port: int = self._runner.addresses[0][1]
+        write_atomically(self._port_file, str(port).encode())
         return port
+
+    async def _listen(self, runner: web.AppRunner, tls: ssl.SSLContext | None) -> None:
+        """On the port of the last time, which scrapers know; on any other when somebody has it now."""
+        last = int(self._port_file.read_text()) if self._port_file.exists() else 0
+        try:
+            await web.TCPSite(runner, self._config.address, last, ssl_context=tls).start()
+        except OSError:
+            await web.TCPSite(runner, self._config.address, 0, ssl_context=tls).start()
+
+    @property
+    def _port_file(self) -> Path:
+        return self._config.state_dir / "port"
 
     async def stop(self) -> None:
         if self._runner:
@@ -64,18 +82,24 @@ class Server:
             raise web.HTTPBadRequest(text=f"container {container.state.name!r} has no output of that run\n")
         answer = web.StreamResponse(headers={"Content-Type": "text/plain"})
         await answer.prepare(request)
-        following = (lambda: container.runs(run)) if query.get("follow") == "true" else None
-        tail, limit = query.get("tailLines"), query.get("limitBytes")
-        blocks = logs.read(
-            file,
-            tail=int(tail) if tail else None,
-            limit_bytes=int(limit) if limit else None,
-            follow=following,
-        )
-        async for block in blocks:
+        async for block in self._output(file, query, lambda: container.runs(run)):
             await answer.write(block)
         await answer.write_eof()
         return answer
+
+    def _output(
+        self, file: Path, query: Mapping[str, str], growing: Callable[[], bool]
+    ) -> AsyncIterator[bytes]:
+        self._keeper.note()
+        times, begin = LogTimes(file), 0
+        if since := _since_s(query, self._clock()):
+            begin = times.offset_since(since)
+        if "tailLines" in query:
+            begin = max(begin, logs.tail(file, int(query["tailLines"])))
+        limit = int(query["limitBytes"]) if "limitBytes" in query else None
+        following = growing if query.get("follow") == "true" else None
+        blocks = logs.read(file, begin, limit_bytes=limit, follow=following)
+        return stamped(blocks, begin, times, self._clock) if query.get("timestamps") == "true" else blocks
 
     def _find(self, namespace: str, pod: str, container: str) -> ContainerRunner:
         for runner in self._pods.values():
@@ -84,6 +108,12 @@ class Server:
                     if each.state.name == container:
                         return each
         raise web.HTTPNotFound(text=f"container {container!r} of pod {namespace}/{pod} is not on this node\n")
+
+
+def _since_s(query: Mapping[str, str], now_s: float) -> float | None:
+    if "sinceSeconds" in query:
+        return now_s - int(query["sinceSeconds"])
+    return from_rfc3339(query["sinceTime"]) if "sinceTime" in query else None
 
 
 def _tls(serving: Serving) -> ssl.SSLContext:
