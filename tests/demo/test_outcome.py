@@ -91,8 +91,9 @@ def test_every_scenario_loads_and_its_files_exist(name: str) -> None:
     assert found.name == name
     assert found.profile.duration_s <= 240
     assert [path for path in found.manifests if not path.exists()] == []
-    assert found.at_speed(2).profile.duration_s == pytest.approx(found.profile.duration_s / 2)
-    assert found.lasting(60).profile.duration_s == pytest.approx(60)
+    for shorter in (found.at_speed(2), found.lasting(found.profile.duration_s / 2)):
+        half_s = found.profile.duration_s / 2
+        assert half_s <= shorter.profile.duration_s <= half_s + found.calm_s
 
 
 @pytest.mark.parametrize("speed", [0, -1, float("nan")])

@@ -39,6 +39,11 @@ def test_compressing_shortens_the_holds_and_keeps_the_rates() -> None:
     assert SURGE.compressed(2) == Profile.steps((15, 12), (25, 52), (30, 130))
 
 
+def test_compressing_leaves_the_last_hold_the_time_it_needs_but_never_more_than_it_had() -> None:
+    assert SURGE.compressed(2, last_s=40) == Profile.steps((15, 12), (25, 52), (40, 130))
+    assert SURGE.compressed(2, last_s=90) == Profile.steps((15, 12), (25, 52), (60, 130))
+
+
 def test_a_profile_survives_json() -> None:
     assert Profile.from_json(SURGE.to_json()) == SURGE
 

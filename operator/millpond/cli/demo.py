@@ -20,7 +20,7 @@ _LOG_WIDTH = 140
     help="Hold each rate for 1/SPEED of its time; the rates, and what the operator needs to learn them, stay.",
 )
 @click.option(
-    "--duration", "duration_s", type=float, help="Load for this many seconds altogether; the rates stay."
+    "--duration", "duration_s", type=float, help="Load for about so many seconds altogether; the rates stay."
 )
 @click.option("--keep", is_flag=True, help="Leave everything running afterwards, until Ctrl-C.")
 @click.option("--plain", is_flag=True, help="Lines instead of the live view, as without a terminal.")

@@ -53,9 +53,12 @@ class Profile:
     def duration_s(self) -> float:
         return self.points[-1][0]
 
-    def compressed(self, speed: float) -> "Profile":
-        """The same rates, held for 1/speed of the time."""
-        return Profile(tuple((t_s / speed, rate) for t_s, rate in self.points))
+    def compressed(self, speed: float, *, last_s: float = 0.0) -> "Profile":
+        """The same rates, held for 1/speed of the time; the last one not shorter than `last_s`, or than it was."""
+        points = [(t_s / speed, rate) for t_s, rate in self.points]
+        least_s = min(last_s, self.points[-1][0] - self.points[-2][0])
+        points[-1] = (max(points[-1][0], points[-2][0] + least_s), points[-1][1])
+        return Profile(tuple(points))
 
     def rate_rps(self, at_s: float) -> float:
         """At a step: the rate after it. 0 outside the profile."""

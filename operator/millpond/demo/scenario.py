@@ -37,6 +37,8 @@ class Scenario:
     sequence: tuple[int, ...]
     """Servers ordered on the way up; the first also is where it must end."""
     profile: Profile
+    calm_s: float = 0.0
+    """The last rate is held at least so long at any speed: servers go only after a full window of metrics."""
     nodes: tuple[NodeSpec, ...]
     checks: tuple[Callable[["Scenario", Recording], tuple[Check, ...]], ...]
 
@@ -45,13 +47,13 @@ class Scenario:
         return self.slots * 1000 / self.service_time_ms
 
     def at_speed(self, speed: float) -> "Scenario":
-        """The same rates, held for 1/speed of the time. Raises ValueError unless `speed` is above 0."""
+        """The same rates, held for 1/speed of the time, but for `calm_s`. ValueError unless `speed` is above 0."""
         if not speed > 0:
             raise ValueError(f"speed {speed}: must be above 0")
-        return replace(self, profile=self.profile.compressed(speed))
+        return replace(self, profile=self.profile.compressed(speed, last_s=self.calm_s))
 
     def lasting(self, duration_s: float) -> "Scenario":
-        """The same rates, squeezed or stretched to `duration_s`. Raises ValueError unless above 0."""
+        """The same rates, squeezed or stretched to about `duration_s`. Raises ValueError unless above 0."""
         if not duration_s > 0:
             raise ValueError(f"duration {duration_s} s: must be above 0")
         return self.at_speed(self.profile.duration_s / duration_s)

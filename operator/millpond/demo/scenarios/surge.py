@@ -23,6 +23,7 @@ SCENARIO = Scenario(
     service_time_ms=100,
     sequence=(1, 2, 4),
     profile=Profile.steps((30, 12), (50, 52), (60, 130), (70, 12)),
+    calm_s=40,
     nodes=tuple(
         NodeSpec(name, cpu="2", memory="2Gi", labels=_LABELS, images=_IMAGES) for name in ("node-1", "node-2")
     ),
