@@ -62,6 +62,12 @@ def undisturbed(product: Product, namespace: str, count: int) -> Raw:
     return end_state(product, namespace, "calm")
 
 
+def decided(product: Product, namespace: str, name: str) -> list[tuple[str, str, int]]:
+    """What was done, newest first, as it is recorded."""
+    decisions = product.app(namespace, name)["status"].get("decisions", [])
+    return [(d["action"], d["reason"], d["wanted"]) for d in decisions if d["action"] != "Hold"]
+
+
 def as_undisturbed(mortal: Mortal, namespace: str, calm: Raw, deaths: set[str]) -> None:
     """Wait until it ends like the calm one, after these deaths at least; show the difference if it does not."""
     last: Raw = {}
@@ -113,6 +119,7 @@ def test_a_server_is_added_once_by_an_operator_that_dies_after_each_write(
     scale(product, namespace, "web", 2)
     as_undisturbed(mortal, namespace, calm, {"PATCH replicasets", "PATCH pods/status", *EVERYWHERE})
     assert orders(mortal.proxy, "web") == [2]
+    assert decided(product, namespace, "web") == decided(product, namespace, "calm")
 
 
 def test_a_server_is_retired_without_losing_a_request_by_an_operator_that_dies_after_each_write(
@@ -135,6 +142,7 @@ def test_a_server_is_retired_without_losing_a_request_by_an_operator_that_dies_a
     assert totals["ok"] == totals["sent"], totals
     assert len(victims(mortal.proxy, "web")) == 1
     assert set(orders(mortal.proxy, "web")) == {1}
+    assert decided(product, namespace, "web") == decided(product, namespace, "calm")
 
 
 def to_sets_of_web(verb: str, seen: Seen) -> bool:

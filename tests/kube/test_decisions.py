@@ -1,9 +1,10 @@
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from millpond.kube.decisions import KEPT, as_text, record
+from millpond.kube.decisions import KEPT, as_text, entry, recalled, record
 from millpond_policies.actions import Because, Grow, Hold, Refused, Retire, Verdict
 from millpond_policies.reasons import Reason
 
@@ -55,6 +56,30 @@ def _retire(name: str) -> Retire:
 )
 def test_what_is_news(first: Verdict, then: Verdict, entries: int) -> None:
     assert len(record(record([], first, T0), then, T0 + 1)) == entries
+
+
+def _written(verdict: Verdict, at_s: float) -> str:
+    return json.dumps(entry(verdict, at_s))
+
+
+def test_what_was_carried_out_right_before_a_crash_is_recorded_afterwards_once() -> None:
+    before, written = record([], HOLD, T0), [_written(_retire("a"), T0 + 3), _written(GROW, T0 + 2)]
+    after = recalled(before, written)
+    assert [d["action"] for d in after] == ["Retire", "Grow", "Hold"]
+    assert after[1]["inputs"] == entry(GROW, T0)["inputs"]
+    assert recalled(after, written) == after
+    assert recalled(record(after, HOLD, T0 + 60), written)[1:] == after
+
+
+def test_a_decision_that_was_recorded_in_its_own_cycle_is_not_recalled_although_it_was_written_later() -> (
+    None
+):
+    recorded = record([], GROW, T0)
+    assert recalled(recorded, [_written(GROW, T0 + 2)]) == recorded
+
+
+def test_what_somebody_else_wrote_in_the_place_of_a_decision_is_left_out() -> None:
+    assert recalled([], ["", "no JSON", "[]", '{"at": 3}', '{"at": "2026-01-01T00:00:00Z"}']) == []
 
 
 def test_an_edition_between_does_not_make_the_same_verdict_news() -> None:

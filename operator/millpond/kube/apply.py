@@ -1,5 +1,6 @@
 """From verdicts to API calls: the only way out. Every write is idempotent, and destructive ones need the Lease."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
@@ -7,8 +8,9 @@ from typing import assert_never
 from millpond.clock import Clock
 from millpond.kube import paths, retire
 from millpond.kube.client import Api
+from millpond.kube.decisions import entry
 from millpond.kube.events import Event, Events, Type
-from millpond.kube.objects import Pod
+from millpond.kube.objects import DECISION_ANNOTATION, Pod
 from millpond.kube.resolve import Candidate
 from millpond.kube.retire import Quiet, Step
 from millpond.kube.world import Holdings, World
@@ -52,7 +54,11 @@ class Hands:
         if verdict.to == owned.replicas:
             return False
         body = {
-            "metadata": {"uid": owned.uid, "resourceVersion": owned.resource_version},
+            "metadata": {
+                "uid": owned.uid,
+                "resourceVersion": owned.resource_version,
+                "annotations": {DECISION_ANNOTATION: self._why(verdict)},
+            },
             "spec": {"replicas": verdict.to},
         }
         path = paths.replicasets(owned.namespace, owned.name)
@@ -69,8 +75,15 @@ class Hands:
             return False
         assert app.spec is not None
         timeout_s = app.spec.drain.timeout_s
-        reason = verdict.because.reason
-        await retire.begin(self.api, self.world, pod, reason=reason, timeout_s=timeout_s, clock=self.clock)
+        await retire.begin(
+            self.api,
+            self.world,
+            pod,
+            reason=verdict.because.reason,
+            timeout_s=timeout_s,
+            clock=self.clock,
+            decision=self._why(verdict),
+        )
         text = f"server {pod.name} drains for at most {timeout_s:g} s: {explain(verdict.because)}"
         self.events.post(_event(app, Reason.RETIRE_STARTED, text, (pod.uid,)))
         return True
@@ -82,10 +95,14 @@ class Hands:
             return False
         if owned.victim_uid == pod.uid:
             return False  # its removal is ordered: too late
-        await retire.cancel(self.api, self.world, pod)
+        await retire.cancel(self.api, self.world, pod, self._why(verdict))
         text = f"server {pod.name} serves again: {explain(verdict.because)}"
         self.events.post(_event(app, Reason.RETIRE_CANCELLED, text, (pod.uid, self.clock())))
         return True
+
+    def _why(self, verdict: Verdict) -> str:
+        """Travels in the same write, so that a crash right after it leaves no change unexplained."""
+        return json.dumps(entry(verdict, self.clock()))
 
     async def advance(
         self, pod: Pod, app: Candidate, holdings: Holdings, *, acknowledged: bool, quiet: Quiet

@@ -1,8 +1,13 @@
 """Verdicts as they are kept in ElasticApp.status.decisions, and those entries as text for people."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
+from pydantic import ValidationError
+
+from millpond.api.status import Decision
 from millpond.clock import rfc3339
 from millpond_policies.actions import CancelRetire, CancelStarting, Grow, Hold, Input, Retire, Verdict
 
@@ -39,6 +44,33 @@ def record(decisions: Sequence[Mapping[str, Any]], verdict: Verdict, now_s: floa
     if newest is not None and _gist(newest) == _gist(new):
         return before
     return [new, *before][:KEPT]
+
+
+def recalled(decisions: Sequence[Mapping[str, Any]], written: Iterable[str]) -> list[Entry]:
+    """The decisions, and before them those that were carried out right before a crash, so never recorded.
+
+    ``written``: what stands on the objects that decisions changed; what is no decision is left out.
+    """
+    before = [dict(d) for d in decisions]
+    latest = before[0]["at"] if before else ""
+    found = [made for text in written if (made := _read(text)) is not None and made["at"] > latest]
+    lost = [made for made in found if not _is_newest(made, before)]
+    return [*sorted(lost, key=lambda d: str(d["at"]), reverse=True), *before][:KEPT]
+
+
+def _is_newest(made: Entry, decisions: Iterable[Entry]) -> bool:
+    newest = next((d for d in decisions if d["edition"] == made["edition"]), None)
+    return newest is not None and _gist(newest) == _gist(made)
+
+
+@lru_cache(maxsize=10_000)
+def _read(text: str) -> Entry | None:
+    try:
+        Decision.model_validate_json(text)
+    except ValidationError:
+        return None
+    made: Entry = json.loads(text)
+    return made
 
 
 def _gist(recorded: Mapping[str, Any]) -> tuple[object, ...]:

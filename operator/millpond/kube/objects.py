@@ -12,6 +12,7 @@ DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 VICTIM_ANNOTATION = (
     "millpond.dev/victim"  # on a ReplicaSet: the pod UID that its last decrement was meant for
 )
+DECISION_ANNOTATION = "millpond.dev/decision"  # on what a decision changed, in the same write: why
 
 
 def _at(text: str | None) -> float | None:
@@ -74,6 +75,7 @@ class Pod:
     waiting: str | None  # why a container waits, e.g. ImagePullBackOff
     retire: RetireIntent | None
     deletion_cost: str | None
+    decision: str | None = None  # the newest that changed it, as JSON
 
     @property
     def key(self) -> str:
@@ -115,6 +117,7 @@ def pod(raw: Mapping[str, Any]) -> Pod:
         waiting=next((w for c in containers if (w := _waiting(c))), None),
         retire=RetireIntent.load(annotations.get(RETIRE_ANNOTATION), meta["uid"]),
         deletion_cost=annotations.get(DELETION_COST),
+        decision=annotations.get(DECISION_ANNOTATION),
     )
 
 
@@ -139,6 +142,7 @@ class ReplicaSet:
     ready_replicas: int
     victim_uid: str | None
     deleting: bool
+    decision: str | None = None  # the newest that changed it, as JSON
 
     @property
     def key(self) -> str:
@@ -147,7 +151,7 @@ class ReplicaSet:
 
 def replicaset(raw: Mapping[str, Any]) -> ReplicaSet:
     meta, status = raw["metadata"], raw.get("status", {})
-    labels = meta.get("labels", {})
+    labels, annotations = meta.get("labels", {}), meta.get("annotations", {})
     return ReplicaSet(
         namespace=meta["namespace"],
         name=meta["name"],
@@ -161,8 +165,9 @@ def replicaset(raw: Mapping[str, Any]) -> ReplicaSet:
         observed_generation=status.get("observedGeneration", 0),
         status_replicas=status.get("replicas", 0),
         ready_replicas=status.get("readyReplicas", 0),
-        victim_uid=meta.get("annotations", {}).get(VICTIM_ANNOTATION),
+        victim_uid=annotations.get(VICTIM_ANNOTATION),
         deleting="deletionTimestamp" in meta,
+        decision=annotations.get(DECISION_ANNOTATION),
     )
 
 

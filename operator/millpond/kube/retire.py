@@ -8,7 +8,7 @@ The order is due to the ReplicaSet controller: it reads pods and ReplicaSets thr
 unscheduled and Pending pods before any victim, whatever the deletion cost.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -16,7 +16,14 @@ from millpond.api.names import RETIRE_ANNOTATION
 from millpond.clock import Clock
 from millpond.kube import paths
 from millpond.kube.client import Api
-from millpond.kube.objects import DELETION_COST, VICTIM_ANNOTATION, Pod, ReplicaSet, RetireIntent
+from millpond.kube.objects import (
+    DECISION_ANNOTATION,
+    DELETION_COST,
+    VICTIM_ANNOTATION,
+    Pod,
+    ReplicaSet,
+    RetireIntent,
+)
 from millpond.kube.world import World
 
 LOWEST_COST = "-2147483647"
@@ -86,20 +93,27 @@ def wrong_one_died(pod: Pod, owned: ReplicaSet, siblings: Iterable[Pod]) -> Pod 
     return next((p for p in siblings if p.deleting and p.uid != pod.uid), None)
 
 
-async def begin(api: Api, world: World, pod: Pod, *, reason: str, timeout_s: float, clock: Clock) -> None:
-    """Persist the intent, for this UID only, together with the lowest deletion cost."""
+async def begin(
+    api: Api, world: World, pod: Pod, *, reason: str, timeout_s: float, clock: Clock, decision: str
+) -> None:
+    """Persist the intent, for this UID only, together with the lowest deletion cost and the decision behind it."""
     now_s = clock()
     intent = RetireIntent(uid=pod.uid, since_s=now_s, deadline_s=now_s + timeout_s, reason=reason)
-    annotations: dict[str, str | None] = {RETIRE_ANNOTATION: intent.dump(), DELETION_COST: LOWEST_COST}
+    annotations = {
+        RETIRE_ANNOTATION: intent.dump(),
+        DELETION_COST: LOWEST_COST,
+        DECISION_ANNOTATION: decision,
+    }
     await _annotate(api, world, pod, annotations)
 
 
-async def cancel(api: Api, world: World, pod: Pod) -> None:
+async def cancel(api: Api, world: World, pod: Pod, decision: str | None = None) -> None:
     """Let a draining server serve again. Only right while its removal has not been ordered."""
-    await _annotate(api, world, pod, {RETIRE_ANNOTATION: None, DELETION_COST: None})
+    annotations = {RETIRE_ANNOTATION: None, DELETION_COST: None, DECISION_ANNOTATION: decision}
+    await _annotate(api, world, pod, annotations)
 
 
-async def _annotate(api: Api, world: World, pod: Pod, annotations: dict[str, str | None]) -> None:
+async def _annotate(api: Api, world: World, pod: Pod, annotations: Mapping[str, str | None]) -> None:
     body = {"metadata": {"uid": pod.uid, "annotations": annotations}}
     world.pods.store.own(await api.patch(paths.pods(pod.namespace, pod.name), body, kind="merge"))
 

@@ -7,7 +7,7 @@ from typing import Any
 from millpond.api.names import LABEL_APP
 from millpond.clock import rfc3339
 from millpond.kube.conditions import with_condition
-from millpond.kube.decisions import record
+from millpond.kube.decisions import recalled, record
 from millpond.kube.observe import paused_until_s
 from millpond.kube.resolve import Candidate, Problem
 from millpond.kube.world import Holdings
@@ -54,7 +54,7 @@ def status(
         conditions = with_condition(
             conditions, fact.type, fact.holds, fact.reason, fact.message, app.generation, now_s
         )
-    decisions = list(before.get("decisions") or ())
+    decisions = recalled(before.get("decisions") or (), _written(holdings))
     for verdict in verdicts:
         if not isinstance(verdict, Hold) or verdict.because.reason not in QUIET_HOLDS:
             decisions = record(decisions, verdict, now_s)
@@ -75,6 +75,14 @@ def status(
         "conditions": conditions,
         "decisions": decisions,
     }
+
+
+def _written(holdings: Holdings | None) -> Iterable[str]:
+    """The decisions that stand on what they changed."""
+    if holdings is None:
+        return ()
+    texts = (*(owned.decision for owned in holdings.sets.values()), *(pod.decision for pod in holdings.pods))
+    return [text for text in texts if text is not None]
 
 
 def desired(view: App) -> int:
