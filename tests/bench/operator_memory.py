@@ -1,4 +1,4 @@
-"""Memory of an operator process that has nothing to do: on a real control plane, with a router, ready and quiet."""
+"""Memory of an operator process that has nothing to do: on a real control plane, no apps, no routers, ready."""
 
 import os
 import secrets
