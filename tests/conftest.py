@@ -9,6 +9,7 @@ import pytest
 
 from millpond.cluster import programs
 from millpond.cluster.embedded import Cluster, NodeSpec
+
 from waiting import eventually
 
 

@@ -4,8 +4,6 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from millpond_policies.plan import plan
-
 from millpond.clock import Clock
 from millpond.kube.apply import Hands
 from millpond.kube.drains import Drains
@@ -22,6 +20,7 @@ from millpond.router.config import AppRoutes
 from millpond.router.control import Published, RouterControl
 from millpond_policies.actions import Verdict
 from millpond_policies.model import App
+from millpond_policies.plan import plan
 
 log = logging.getLogger(__name__)
 

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from api.manifests import Manifest, manifest
-from api.server import Refused, Server, connect
 from millpond.api.names import EDITION, ELASTICAPP
 from millpond.cluster.embedded import Cluster
+
+from api.manifests import Manifest, manifest
+from api.server import Refused, Server, connect
 from waiting import eventually
 
 

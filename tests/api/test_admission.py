@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 import yaml
 
-from api.manifests import BAD, GOOD, MODULES, TEMPLATE, UNKNOWN_FIELDS, Bad, Manifest, manifest
-from api.server import Refused, Server
 from millpond import paths
 from millpond.api.names import DYNAMICPOOL, EDITION, ELASTICAPP, SLAPOLICY
 from millpond.cluster.embedded import Cluster, KubectlError
+
+from api.manifests import BAD, GOOD, MODULES, TEMPLATE, UNKNOWN_FIELDS, Bad, Manifest, manifest
+from api.server import Refused, Server
 
 pytestmark = pytest.mark.integration
 

@@ -7,10 +7,11 @@ from contextlib import ExitStack
 
 import pytest
 
-from api.manifests import Manifest, manifest
-from api.server import Refused, Server
 from millpond.api.names import DYNAMICPOOL, EDITION, SLAPOLICY
 from millpond.cluster.embedded import Cluster
+
+from api.manifests import Manifest, manifest
+from api.server import Refused, Server
 
 pytestmark = pytest.mark.integration
 

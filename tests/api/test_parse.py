@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 
-from api.manifests import BAD, GOOD, MODULES, TEMPLATE, UNKNOWN_FIELDS, Bad, Manifest, manifest
 from millpond.api import dynamicpool, elasticapp, slapolicy
 from millpond.api.names import DYNAMICPOOL, ELASTICAPP, SLAPOLICY
 from millpond.api.parsing import SpecError
 from millpond.api.template import template_hash
 from millpond_policies.model import Goal, GoalKind, Mode
+
+from api.manifests import BAD, GOOD, MODULES, TEMPLATE, UNKNOWN_FIELDS, Bad, Manifest, manifest
 
 
 @pytest.mark.parametrize("bad", [pytest.param(bad, id=bad.story) for bad in (*BAD, *UNKNOWN_FIELDS)])

@@ -3,6 +3,7 @@
 import pytest
 
 from millpond.cluster.embedded import Cluster, KubectlError
+
 from waiting import eventually
 
 pytestmark = pytest.mark.integration

@@ -10,9 +10,6 @@ import time
 from collections.abc import Iterable
 from typing import Any, cast
 
-from tests.bench.figures import Figure
-from tests.bench.operator_world import BORN_S, Made, make
-
 from millpond.cycle import Cycle
 from millpond.kube.apply import Hands
 from millpond.kube.client import Api
@@ -23,6 +20,9 @@ from millpond.kube.knowledge import from_routers
 from millpond.kube.learner import Learner
 from millpond.kube.writer import Writer
 from millpond_policies.learning import Memory
+
+from tests.bench.figures import Figure
+from tests.bench.operator_world import BORN_S, Made, make
 
 APPS, SERVERS_EACH = 1000, 5
 LEARNED_S = 300  # seconds of history in every app's memory

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import httpx
 import psutil
-from tests.bench.figures import Figure
-from tests.waiting import eventually
 
 from millpond.cluster.embedded import Cluster
+
+from tests.bench.figures import Figure
+from tests.waiting import eventually
 
 IDLE_CYCLES = 10  # after the start, a second each
 

@@ -16,6 +16,7 @@ import pytest
 from millpond.cluster import ports, reaper, record
 from millpond.cluster.embedded import Cluster, ClusterError, KubectlError, NodeSpec
 from millpond.cluster.overview import overview
+
 from waiting import eventually
 
 pytestmark = pytest.mark.integration

@@ -10,6 +10,7 @@ import pytest
 
 from millpond.cluster import blocks, reaper, record
 from millpond.cluster.embedded import Cluster, NodeSpec
+
 from waiting import eventually
 
 ONE = NodeSpec("one", images={"sleeper": ["sleep", "600"]}, labels={"kind": "test"})

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from e2e.product import GOLD, POOL, Product
 from millpond.cluster.embedded import Cluster
+
+from e2e.product import GOLD, POOL, Product
 
 
 @pytest.fixture(scope="session")

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from millpond.api.names import GATE, LABEL_APP, LEASE, NAMESPACE, RETIRE_ANNOTATION
+
 from e2e.product import Product, Raw
 from kube.fault_proxy import FaultProxy, Seen
-from millpond.api.names import GATE, LABEL_APP, LEASE, NAMESPACE, RETIRE_ANNOTATION
 from waiting import eventually
 
 

@@ -13,6 +13,7 @@ import httpx
 from millpond import paths
 from millpond.cluster.embedded import Cluster, Process
 from millpond.demo.profile import Profile
+
 from waiting import eventually
 
 Raw = dict[str, Any]

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from e2e.product import Product, elastic_app
 from millpond.prom.local import find_prometheus
 from millpond.prom.process import LocalPrometheus, Scrape
+
+from e2e.product import Product, elastic_app
 from waiting import eventually
 
 pytestmark = [pytest.mark.integration, pytest.mark.e2e]

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from kube.fault_proxy import FaultProxy
 from millpond.cluster.embedded import Cluster
 from millpond.kube.client import Api
+
+from kube.fault_proxy import FaultProxy
 
 
 @pytest.fixture

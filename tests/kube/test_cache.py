@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from kube.fault_proxy import FaultProxy, Seen, Status
 from millpond.clock import steady_s
 from millpond.kube import paths
 from millpond.kube.cache import Reflector
 from millpond.kube.client import Api, Object
+
+from kube.fault_proxy import FaultProxy, Seen, Status
 from waiting import eventually_async
 
 pytestmark = pytest.mark.integration

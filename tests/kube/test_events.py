@@ -1,10 +1,11 @@
 import pytest
 
-from kube.fault_proxy import FaultProxy, Status
 from millpond.kube import paths
 from millpond.kube.client import Api
 from millpond.kube.events import SILENCE_S, Event, Events, Type
 from millpond_policies.reasons import Reason
+
+from kube.fault_proxy import FaultProxy, Status
 from waiting import eventually_async
 
 T0 = 1_700_000_000.0

@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from kube.fault_proxy import FaultProxy, Status
 from millpond.handlers import KopfThread
 from millpond.kube import paths
 from millpond.kube.client import Api, Object
 from millpond.kube.login import Login
+
+from kube.fault_proxy import FaultProxy, Status
 from waiting import eventually_async
 
 pytestmark = pytest.mark.integration

@@ -7,12 +7,13 @@ from typing import Any
 import aiohttp
 import pytest
 
-from kube.fault_proxy import FaultProxy
 from millpond.health import Finding, Health, Heartbeat
 from millpond.kube import paths
 from millpond.kube.cache import Reflector
 from millpond.kube.client import Api
 from millpond.metrics import Metrics
+
+from kube.fault_proxy import FaultProxy
 from waiting import eventually_async
 
 

@@ -6,11 +6,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from kube.fault_proxy import FaultProxy, Hang, Status
 from millpond.clock import steady_s
 from millpond.kube import paths
 from millpond.kube.client import Api
 from millpond.kube.lease import LeaderLease
+
+from kube.fault_proxy import FaultProxy, Hang, Status
 from waiting import eventually_async
 
 pytestmark = pytest.mark.integration

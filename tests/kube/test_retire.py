@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from kube.builders import SET, retiring, sibling
 from millpond.kube.objects import RetireIntent
 from millpond.kube.retire import Quiet, Step, next_step, wrong_one_died
+
+from kube.builders import SET, retiring, sibling
 
 OTHER = sibling("b")
 NOW_S = 1600.0

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from kube.builders import POD, SET, app, edition, holdings, retiring, sibling
 from millpond.kube.gates import wanted_gate
 from millpond.kube.objects import Pod
 from millpond.kube.resolve import Problem, Resolver
@@ -14,6 +13,8 @@ from millpond.kube.writer import edition_states
 from millpond_policies.actions import Because, Grow, Hold
 from millpond_policies.model import App, EditionView, Goal, GoalKind, Server, ServerState
 from millpond_policies.reasons import Reason
+
+from kube.builders import POD, SET, app, edition, holdings, retiring, sibling
 
 NOW_S = 1_800_000_000.0
 

@@ -7,6 +7,7 @@ import pytest
 
 from millpond.cluster.embedded import Cluster, NodeSpec
 from millpond.node import kubeconfig
+
 from node.onnode import NODE, Pods
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from millpond.cluster.embedded import Cluster, NodeSpec
+
 from waiting import eventually
 
 Json = dict[str, Any]

@@ -12,6 +12,7 @@ import pytest
 
 from millpond.node import processes, proctable
 from millpond.node.processes import Process
+
 from waiting import eventually
 
 MARK = "MILLPOND_CONTAINER=test-run"

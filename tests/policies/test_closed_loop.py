@@ -11,6 +11,7 @@ from millpond_policies.goals import Goal
 from millpond_policies.learning import Memory, Sample, learn_start
 from millpond_policies.model import Freshness
 from millpond_policies.reasons import Reason
+
 from policies.fluid import Fluid
 from policies.stations import Kind
 from policies.world import World, average, percentile, steps

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from millpond_policies.curve import Curve, peak_from
 from millpond_policies.goals import Goal
+
 from policies.world import average, percentile
 
 CPU_BOUND = Curve(base_ms=100, tail_ms=100, peak_rps=20, slots=1)  # 50 ms CPU, 50 ms other wait, one core

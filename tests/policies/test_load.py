@@ -7,6 +7,7 @@ import pytest
 
 from millpond_policies.learning import Memory, learn, learn_start
 from millpond_policies.load import Load
+
 from policies.building import GOAL, NOW, sample
 
 

@@ -10,6 +10,7 @@ from millpond_policies.goals import Goal, GoalKind
 from millpond_policies.learning import Memory, learn
 from millpond_policies.model import App, EditionView, Freshness, Mode, Server, ServerState, Snapshot
 from millpond_policies.plan import after, plan
+
 from policies.building import FOUR_SLOTS, NOW, sample
 from policies.stations import Kind
 from policies.world import World, average

@@ -6,6 +6,7 @@ import pytest
 
 from millpond_policies.learning import Memory
 from millpond_policies.model import App, EditionView, Freshness, Mode, Server, ServerState
+
 from policies.building import NOW, after_load, app, said, server, serving, verdicts
 
 FRESH, MISSING, STALE, PARTIAL = Freshness.FRESH, Freshness.MISSING, Freshness.STALE, Freshness.PARTIAL

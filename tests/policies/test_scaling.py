@@ -11,6 +11,7 @@ from millpond_policies.learning import Memory, learn
 from millpond_policies.model import App, Freshness, Mode, ServerState, Snapshot
 from millpond_policies.plan import plan
 from millpond_policies.reasons import Reason
+
 from policies.building import FOUR_SLOTS, NOW, after_load, app, only, said, sample, server, serving, verdicts
 
 PENDING, STARTING, DRAINING = ServerState.PENDING, ServerState.STARTING, ServerState.DRAINING

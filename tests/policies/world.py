@@ -21,6 +21,7 @@ from millpond_policies.histogram import BOUNDS_MS
 from millpond_policies.learning import Memory, Sample, learn, learn_start
 from millpond_policies.model import App, EditionView, Freshness, Mode, Server, ServerState, Snapshot
 from millpond_policies.plan import plan
+
 from policies.stations import Kind, Shared, Slots, draw_s
 
 Rate = Callable[[float], float]  # seconds → requests a second

@@ -7,6 +7,7 @@ import pytest
 
 from millpond.prom.process import LocalPrometheus, Scrape
 from millpond.prom.reader import PromReader
+
 from prom.exporter import Exporter
 from prom.running import program, running
 

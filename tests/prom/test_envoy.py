@@ -17,6 +17,7 @@ import pytest
 from millpond.prom.process import free_port
 from millpond.prom.reader import PromReader
 from millpond.prom.response import Response, response_time
+
 from prom.exporter import Exporter
 from waiting import eventually_async
 

@@ -16,6 +16,7 @@ from cryptography.x509.oid import NameOID
 from millpond.prom.errors import PromUnavailable
 from millpond.prom.process import LocalPrometheus, Scrape
 from millpond.prom.reader import PromReader
+
 from prom.running import program, running
 from waiting import eventually_async
 

@@ -11,6 +11,7 @@ import pytest
 
 from millpond.prom.errors import PromError, PromRejected, PromUnavailable
 from millpond.prom.reader import PromReader
+
 from prom import hostile
 from prom.hostile import answers, result, vector
 from waiting import eventually_async

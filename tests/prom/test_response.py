@@ -9,6 +9,7 @@ import pytest
 from millpond.prom.errors import PromError, PromRejected, PromUnknown
 from millpond.prom.reader import PromReader
 from millpond.prom.response import Response, response_time
+
 from prom.exporter import Exporter, histogram
 from waiting import eventually_async
 

@@ -8,6 +8,7 @@ from millpond.prom.errors import PromRejected
 from millpond.prom.jvm import Jvm, jvms
 from millpond.prom.reader import PromReader
 from millpond.prom.servers import Usage, server_usage
+
 from prom.exporter import Exporter
 from waiting import eventually_async
 

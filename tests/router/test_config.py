@@ -4,6 +4,7 @@ import pytest
 
 from millpond.router.config import AppRoutes, EditionRoute, Endpoint, Match, app_of, cluster_name, fault
 from millpond.router.target import Board
+
 from router.world import app
 
 GOOD = AppRoutes(

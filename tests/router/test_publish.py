@@ -3,6 +3,7 @@
 import pytest
 
 from millpond.router.config import AppRoutes, EditionRoute, Match
+
 from router.world import HOST, World, app
 
 pytestmark = pytest.mark.integration

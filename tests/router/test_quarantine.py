@@ -8,6 +8,7 @@ import pytest
 from millpond.router import router as router_module
 from millpond.router import target
 from millpond.router.config import AppRoutes, EditionRoute, Endpoint, Match
+
 from router.world import HOST, Server, World, app
 
 pytestmark = pytest.mark.integration

@@ -13,6 +13,7 @@ from envoy.service.discovery.v3 import discovery_pb2
 
 from millpond.router.config import EditionRoute
 from millpond.router.resources import CDS
+
 from router.world import World, app, editions, free_port
 from waiting import eventually
 

@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from millpond.router.config import AppRoutes, EditionRoute
+
 from router.world import Answer, World, app, editions
 
 pytestmark = pytest.mark.integration

@@ -10,6 +10,7 @@ import pytest
 from millpond.router.config import cluster_name
 from millpond.router.telemetry import Collected, EditionSecond
 from millpond_policies import histogram
+
 from router.world import Answer, World, app
 
 pytestmark = pytest.mark.integration

@@ -18,6 +18,7 @@ from millpond.router.config import AppRoutes, EditionRoute, Endpoint, Match
 from millpond.router.control import Published, RouterControl
 from millpond.router.process import RouterProcess
 from millpond.router.telemetry import Collected
+
 from waiting import eventually
 
 HOST = "shop.test"
