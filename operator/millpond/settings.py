@@ -14,6 +14,5 @@ class Settings:
     health_port: int
     prometheus_url: str | None = None
     namespace: str = "millpond-system"
-    identity: str = "millpond"
     cycle_stuck_s: float = 30.0
     watch_stuck_s: float = 120.0

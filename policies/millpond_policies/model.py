@@ -41,6 +41,7 @@ class Server:
     node: str | None = None
     serving_since_s: float | None = None
     in_flight: int | None = None  # requests active and pending, all routers; None: unknown
+    reachable: bool = False  # routers may send it requests, even while it does not count as serving
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

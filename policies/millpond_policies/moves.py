@@ -86,6 +86,6 @@ def _cancellable(app: App, view: EditionView) -> int:
     missing = max(
         0, view.ordered - len(coming) - len(app.servers_of(view.name, ServerState.SERVING)) - len(unready)
     )
-    if unready or any(s.in_flight for s in coming):
-        return len(pending) if not any(s.in_flight for s in pending) else 0
+    if unready or any(s.in_flight or s.reachable for s in coming):
+        return len(pending) if not any(s.in_flight or s.reachable for s in pending) else 0
     return len(coming) + missing

@@ -138,3 +138,11 @@ def test_a_process_gets_nothing_of_the_agents_environment(monkeypatch: pytest.Mo
     env = environment.process_environment({"A": "1"}, hostname="web-1", home=Path("/h"), marks={"M": "m"})
     assert env.keys() == {"PATH", "HOME", "LANG", "HOSTNAME", "MILLPOND_CLUSTER", "A", "M"}
     assert (env["HOSTNAME"], env["HOME"], env["MILLPOND_CLUSTER"]) == ("web-1", "/h", "c-1")
+
+
+def test_a_container_cannot_take_itself_out_of_its_clusters_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MILLPOND_CLUSTER", "c-1")
+    asked = {"MILLPOND_CLUSTER": "", "MILLPOND_NODE": "other"}
+    marks = {"MILLPOND_NODE": "node-1"}
+    env = environment.process_environment(asked, hostname="web-1", home=Path("/h"), marks=marks)
+    assert (env["MILLPOND_CLUSTER"], env["MILLPOND_NODE"]) == ("c-1", "node-1")

@@ -226,6 +226,14 @@ def test_a_starting_server_with_requests_is_not_taken_back() -> None:
     assert said(only(app(servers, QUIET))).startswith("Retire v1-0")
 
 
+def test_a_server_that_routers_may_know_already_is_not_taken_back_as_if_it_were_starting() -> None:
+    servers = (*serving(2), server("just routed", STARTING, reachable=True), server("b", PENDING))
+    verdict = only(app(servers, QUIET))
+    assert isinstance(verdict, CancelStarting)
+    assert verdict.to == 3
+    assert said(only(app(servers[:3], QUIET))).startswith("Retire v1-0")
+
+
 def test_a_sick_server_is_made_up_for_when_the_others_do_not_manage() -> None:
     servers = (*serving(1), server("sick", ServerState.UNHEALTHY))
     assert said(only(app(servers, BUSY))) == "Hold Steady"

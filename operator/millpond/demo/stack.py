@@ -1,5 +1,6 @@
 """Everything that a demo needs, started: control plane, nodes, Prometheus, operator, router, and the examples."""
 
+import secrets
 import socket
 import sys
 import tempfile
@@ -44,7 +45,7 @@ class Stack:
     @classmethod
     def start(cls, scenario: Scenario, say: Say) -> "Stack":
         """Takes half a minute or so. Raises StackError or millpond.cluster's ClusterError; then nothing is left."""
-        cluster = Cluster.start(f"demo-{scenario.name}", foreground=True, nodes=scenario.nodes, progress=say)
+        cluster = Cluster.start(_name(scenario), foreground=True, nodes=scenario.nodes, progress=say)
         stack = cls(cluster, scenario, say)
         try:
             stack._start_parts()
@@ -157,6 +158,11 @@ class Stack:
 
     def __exit__(self, kind: type[BaseException] | None, _: object, trace: TracebackType | None) -> None:
         self.stop()
+
+
+def _name(scenario: Scenario) -> str:
+    """Demos side by side must not get into each other's way."""
+    return f"demo-{scenario.name}-{secrets.token_hex(2)}"
 
 
 def _free_ports(count: int) -> list[int]:

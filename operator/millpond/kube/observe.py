@@ -95,6 +95,7 @@ def server(pod: Pod, owned: ReplicaSet | None, in_flight: int | None) -> Server:
         node=pod.node,
         serving_since_s=pod.gate_since_s if pod.gate else None,
         in_flight=in_flight,
+        reachable=pod.containers_ready and not pod.deleting,  # what is published is not always known yet
     )
 
 

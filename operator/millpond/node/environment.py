@@ -36,16 +36,19 @@ async def build(container: Json, facts: downward.Facts, fetch: Fetch) -> dict[st
 def process_environment(
     variables: Mapping[str, str], *, hostname: str, home: Path, marks: Mapping[str, str]
 ) -> dict[str, str]:
-    """Nothing of the agent's own environment but what finds programs and names the cluster to its reaper."""
+    """Nothing of the agent's own environment but what finds programs and names the cluster to its reaper.
+
+    The marks come last: no container can take itself out of its cluster's and its node's reach.
+    """
     tools = str(Path(sys.executable).parent)
-    inherited = {name: os.environ[name] for name in ("LANG", "MILLPOND_CLUSTER") if name in os.environ}
     ground = {
         "PATH": f"{tools}:{os.environ.get('PATH') or os.defpath}",
         "HOME": str(home),
-        "LANG": "C.UTF-8",
+        "LANG": os.environ.get("LANG", "C.UTF-8"),
         "HOSTNAME": hostname,
     }
-    return ground | inherited | dict(variables) | dict(marks)
+    cluster = {name: os.environ[name] for name in ("MILLPOND_CLUSTER",) if name in os.environ}
+    return ground | dict(variables) | dict(marks) | cluster
 
 
 async def _value(

@@ -13,7 +13,7 @@ _LABELS = {"millpond.dev/pool": "default"}
 
 SCENARIO = Scenario(
     name="surge",
-    title="A surge: average response ≤ 300 ms while the load goes from 12 to 130 requests/s and back",
+    title="A surge: average response ≤ 300 ms while the load goes from 12 to 122 requests/s and back",
     manifests=(paths.catalog() / "gold.yaml", paths.examples() / "surge"),
     namespace="shop",
     app="shop",
@@ -22,7 +22,7 @@ SCENARIO = Scenario(
     slots=4,
     service_time_ms=100,
     sequence=(1, 2, 4),
-    profile=Profile.steps((30, 12), (50, 52), (60, 130), (70, 12)),
+    profile=Profile.steps((30, 12), (50, 52), (60, 122), (70, 12)),
     calm_s=40,
     nodes=tuple(
         NodeSpec(name, cpu="2", memory="2Gi", labels=_LABELS, images=_IMAGES) for name in ("node-1", "node-2")
