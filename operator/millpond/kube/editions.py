@@ -1,22 +1,20 @@
 """Editions and their ReplicaSets: one immutable version of an app, one ReplicaSet that keeps its servers alive."""
 
-import json
-import math
 from typing import Any
 
 from millpond.api.elasticapp import ElasticAppSpec
-from millpond.api.names import API_VERSION, GATE, LABEL_APP, LABEL_EDITION, edition_object
+from millpond.api.names import API_VERSION, LABEL_APP, LABEL_EDITION, edition_object
 from millpond.api.template import template_hash
 from millpond.kube import paths
 from millpond.kube.client import Api
 from millpond.kube.errors import Conflict, Forbidden, Invalid
 from millpond.kube.resolve import Candidate, Problem
+from millpond.kube.template import server_template
 from millpond.kube.world import Holdings, World
 from millpond_policies.model import Mode
 from millpond_policies.reasons import Reason
 
 Raw = dict[str, Any]
-DEFAULT_GRACE_S = 30
 
 
 class Editions:
@@ -165,23 +163,6 @@ def first_replicas(spec: ElasticAppSpec, edition: Raw) -> int:
         return had
     floor = spec.replicas if spec.mode is Mode.MANUAL else spec.servers.min
     return max(had, floor)
-
-
-def server_template(app: Candidate, spec: ElasticAppSpec, edition: Raw) -> Raw:
-    """The pod template of an edition with what Millpond adds: labels, gate, pool selector, enough grace."""
-    template: Raw = json.loads(json.dumps(edition["spec"]["template"]))
-    labels = {LABEL_APP: app.name, LABEL_EDITION: edition["spec"]["edition"]}
-    meta = template.setdefault("metadata", {}) or {}
-    template["metadata"] = {**meta, "labels": {**(meta.get("labels") or {}), **labels}}
-    pod = template.setdefault("spec", {})
-    gates = [g for g in pod.get("readinessGates") or () if g.get("conditionType") != GATE]
-    pod["readinessGates"] = [*gates, {"conditionType": GATE}]
-    if app.pool is not None:
-        pod["nodeSelector"] = {**(pod.get("nodeSelector") or {}), **app.pool.node_selector}
-    grace = pod.get("terminationGracePeriodSeconds", DEFAULT_GRACE_S)
-    if isinstance(grace, int):  # anything else is for the API server to refuse
-        pod["terminationGracePeriodSeconds"] = max(grace, math.ceil(spec.drain.timeout_s))
-    return template
 
 
 def _owner(api_version: str, kind: str, name: str, uid: str) -> Raw:
