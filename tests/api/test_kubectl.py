@@ -101,8 +101,8 @@ def test_kubectl_scale_sets_the_servers_of_manual_mode(
         pytest.param(
             "eapp",
             True,
-            "NAME EDITION GOAL DESIRED SERVING MIN MAX SLAMET READY AGE MODE POLICY POOL STARTING DRAINING LIMITED "
-            "PAUSED LAST-DECISION HOST",
+            "NAME EDITION GOAL DESIRED SERVING MIN MAX SLAMET READY AGE MODE POLICY POOL STARTING DRAINING ROLLOUT WEIGHT "
+            "LIMITED PAUSED LAST-DECISION HOST",
             id="apps, wide",
         ),
         pytest.param("ed", False, "NAME APP EDITION STATE SERVERS AGE", id="editions"),

@@ -8,6 +8,7 @@ from millpond.api import names
 from millpond.api.fields import Namespaces, NodeLabels
 from millpond.api.model import Model, StatusModel
 from millpond.api.resource import AGE, Column, Resource
+from millpond.api.windows import ChangeWindows
 
 
 class Zone(StrEnum):
@@ -26,6 +27,8 @@ class DynamicPoolSpec(Model):
     they are reported and never resized."""
     allowed_namespaces: Namespaces | None = None
     """The namespaces whose apps may use this pool; absent: all of them."""
+    change_windows: ChangeWindows | None = None
+    """Rollouts of the apps in this pool start only inside one of these windows; absent: at any time."""
 
     def allows(self, namespace: str) -> bool:
         return self.allowed_namespaces is None or namespace in self.allowed_namespaces

@@ -16,6 +16,7 @@ _ANYTHING: dict[str, JsonValue] = {"x-kubernetes-preserve-unknown-fields": True}
 
 
 class EditionState(StrEnum):
+    VALIDATING = "Validating"
     ACTIVE = "Active"
     DRAINING = "Draining"
     RETIRED = "Retired"
@@ -38,7 +39,8 @@ class EditionStatus(StatusModel):
     """How far this version is, and what was learned about it."""
 
     state: EditionState | None = None
-    """Active: it serves. Draining: its last requests are being finished. Retired: it has no servers left."""
+    """Validating: only previews reach it. Active: it serves. Draining: its last requests are being finished.
+    Retired: it has no servers left."""
     replicas: Annotated[int, Field(ge=0)] | None = None
     """Servers of this version that exist."""
     learned: Annotated[dict[str, Any], Field(json_schema_extra=_ANYTHING)] = Field(default_factory=dict)
@@ -55,7 +57,7 @@ RESOURCE = Resource(
     columns=(
         Column(name="App", path=".spec.app", description="The ElasticApp."),
         Column(name="Edition", path=".spec.edition", description="Name of the version."),
-        Column(name="State", path=".status.state", description="Active, Draining or Retired."),
+        Column(name="State", path=".status.state", description="Validating, Active, Draining or Retired."),
         Column(
             name="Servers", path=".status.replicas", type="integer", description="Servers of this version."
         ),

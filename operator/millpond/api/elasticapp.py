@@ -10,11 +10,13 @@ from millpond.api.durations import MAX_LENGTH, seconds
 from millpond.api.fields import DNS_LABEL, DateTime, EditionName, Name, lasting, matching
 from millpond.api.model import Model
 from millpond.api.resource import AGE, Column, Resource, condition_column
+from millpond.api.rollout import Rollout
 from millpond.api.route import Routes
 from millpond.api.rules import Keeps, Rule
 from millpond.api.sla import SLA
 from millpond.api.status import ElasticAppStatus
 from millpond.api.template import PodTemplate
+from millpond.api.windows import ChangeWindows
 from millpond.clock import from_rfc3339
 from millpond_policies.model import Mode
 
@@ -75,10 +77,29 @@ class Drain(Model):
 
     timeout: Annotated[str, Field(max_length=MAX_LENGTH), lasting(above="0s", upto="1h")] = "30s"
     """How long a draining server may take to finish its requests and sessions: more than 0, at most 1h."""
+    session_timeout: Annotated[str, Field(max_length=MAX_LENGTH), lasting(above="0s", upto="1h")] | None = (
+        None
+    )
+    """The sessions of a draining server have ended when no request came for so long: more than 0, at most
+    `timeout`. Needs `affinity`; absent: sessions last until `timeout`."""
+    stream_timeout: Annotated[str, Field(max_length=MAX_LENGTH), lasting(above="0s", upto="24h")] | None = (
+        None
+    )
+    """How long a draining server may take to finish WebSockets, server-sent events and gRPC streams: at least
+    `timeout`, at most 24h; absent: as `timeout`."""
 
     @property
     def timeout_s(self) -> float:
         return seconds(self.timeout)
+
+    @property
+    def session_timeout_s(self) -> float | None:
+        """None: sessions last until the timeout."""
+        return None if self.session_timeout is None else seconds(self.session_timeout)
+
+    @property
+    def stream_timeout_s(self) -> float:
+        return seconds(self.timeout if self.stream_timeout is None else self.stream_timeout)
 
 
 class ElasticAppSpec(Model):
@@ -108,6 +129,13 @@ class ElasticAppSpec(Model):
     """Requests of one session go to the same server; absent: to any server."""
     drain: Drain = Drain()
     """How a server is ended."""
+    rollout: Rollout = Rollout()
+    """How the edition that `edition` names takes over from the one that serves."""
+    change_windows: ChangeWindows | None = None
+    """A rollout starts only inside one of these windows, and of its pool's, if that has any; absent: at any
+    time."""
+    history_limit: Annotated[int, Field(strict=True, ge=0, le=50)] = 5
+    """Retired editions that are kept, so that one can go back to them: 0 to 50."""
 
 
 RESOURCE = Resource(
@@ -159,6 +187,19 @@ RESOURCE = Resource(
             type="integer",
             wide=True,
             description="Servers that finish their last requests.",
+        ),
+        Column(
+            name="Rollout",
+            path=".status.rollout.phase",
+            wide=True,
+            description="How far the new edition has come.",
+        ),
+        Column(
+            name="Weight",
+            path=".status.rollout.weight",
+            type="integer",
+            wide=True,
+            description="Percent of new sessions that go to the new edition.",
         ),
         condition_column("Limited", wide=True, description="Whether it gets less than it needs."),
         Column(name="Paused", path=".spec.paused.until", wide=True, description="Until when it is paused."),

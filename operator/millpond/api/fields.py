@@ -60,16 +60,22 @@ def _all_matching(pattern: str, says: str, cel: str, pick: Callable[[Mapping[str
     )
 
 
-def lasting(*, above: str, upto: str) -> Keeps:
-    """A duration with above < value ≤ upto."""
+def lasting(*, above: str = "", least: str = "", upto: str) -> Keeps:
+    """A duration with above < value ≤ upto, or least ≤ value ≤ upto."""
     is_one = f"self.matches({cel_string(PATTERN)})"
+    low, beyond, said = (above, ">", "more than") if above else (least, ">=", "at least")
     well_formed = Rule(cel=is_one, holds=is_duration, says=NOT_A_DURATION)
     in_range = Rule(
-        cel=f"!{is_one} || duration(self) > duration('{above}') && duration(self) <= duration('{upto}')",
-        holds=lambda text: not is_duration(text) or seconds(above) < seconds(text) <= seconds(upto),
-        says=f"{{self}} is out of range: it must be more than {above} and at most {upto}",
+        cel=f"!{is_one} || duration(self) {beyond} duration('{low}') && duration(self) <= duration('{upto}')",
+        holds=lambda text: not is_duration(text) or _within(text, above, least, upto),
+        says=f"{{self}} is out of range: it must be {said} {low} and at most {upto}",
     )
     return Keeps(well_formed, in_range)
+
+
+def _within(text: str, above: str, least: str, upto: str) -> bool:
+    high_enough = seconds(text) > seconds(above) if above else seconds(text) >= seconds(least)
+    return high_enough and seconds(text) <= seconds(upto)
 
 
 def is_date_time(text: str) -> bool:

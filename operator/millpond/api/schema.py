@@ -46,6 +46,8 @@ class _Flat:
         flat = {key: value for key, value in schema.items() if key not in _DROPPED and value is not None}
         if self.status:
             flat.pop("default", None)
+        if isinstance(flat.get("default"), dict):  # an absent field is left out, never null
+            flat["default"] = {name: value for name, value in flat["default"].items() if value is not None}
         if "properties" in schema:
             flat["properties"] = {name: self.node(field) for name, field in schema["properties"].items()}
         if "items" in schema:

@@ -91,6 +91,42 @@ class ServerCounts(StatusModel):
     """Servers that get no new requests and finish the running ones."""
 
 
+class RolloutStatus(StatusModel):
+    """How far the new edition has come."""
+
+    edition: Word
+    """The edition that comes."""
+    from_edition: Annotated[Word, Field(alias="from")]
+    """The edition that serves."""
+    strategy: Word
+    """Rolling, Atomic, Canary or BlueGreen."""
+    phase: Word
+    """Waiting (for a change window, or for the approval of a major edition), Validating, Progressing, Paused,
+    Completed, RollingBack, RolledBack or Aborted."""
+    step: Count = 0
+    """0: before the first request; 1 and so on: that step; one more than `steps`: all new sessions."""
+    steps: Count = 0
+    """How many steps there are."""
+    weight: Annotated[int, Field(ge=0, le=100)] = 0
+    """Percent of new sessions that go to `edition`."""
+    servers: Count | None = None
+    """Servers that the app needs altogether."""
+    started_at: Word | None = None
+    """When the rollout began (RFC 3339)."""
+    step_at: Word | None = None
+    """When the step began (RFC 3339)."""
+    until: Word | None = None
+    """When what it waits for is there, such as the opening of a change window (RFC 3339)."""
+    needs: Word | None = None
+    """The person's act that it waits for: promote, approve or resume; absent: none."""
+    emergency: Annotated[str, Field(max_length=256)] | None = None
+    """The reason why change windows and approvals did not hold it up; absent: they did."""
+    reason: Word | None = None
+    """Why it is where it is, in one word."""
+    message: Text = ""
+    """Why, in a sentence."""
+
+
 class ElasticAppStatus(StatusModel):
     """What Millpond sees and does."""
 
@@ -114,5 +150,7 @@ class ElasticAppStatus(StatusModel):
         ),
     ] = ()
     """Ready, SLAMet, MetricsAvailable, Limited, Draining, Paused and so on, each with its reason."""
+    rollout: RolloutStatus | None = None
+    """How far the new edition has come; absent before the first rollout."""
     decisions: Annotated[tuple[Decision, ...], Field(max_length=MAX_DECISIONS)] = ()
     """The last decisions, newest first."""
