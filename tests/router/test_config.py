@@ -2,7 +2,16 @@
 
 import pytest
 
-from millpond.router.config import AppRoutes, EditionRoute, Endpoint, Match, app_of, cluster_name, fault
+from millpond.router.config import (
+    AppRoutes,
+    EditionRoute,
+    Endpoint,
+    Match,
+    Preview,
+    app_of,
+    cluster_name,
+    fault,
+)
 from millpond.router.target import Board
 
 from router.world import app
@@ -22,6 +31,22 @@ def _with(**changes: object) -> AppRoutes:
 
 def _edition(name: str = "v1", address: str = "127.0.0.1", port: int = 80, weight: int = 1) -> EditionRoute:
     return EditionRoute(name=name, endpoints=(Endpoint(address=address, port=port),), weight=weight)
+
+
+def _previews(*previews: Preview) -> AppRoutes:
+    return _with(
+        editions=tuple(
+            EditionRoute(name=f"v{number}", endpoints=(), preview=preview)
+            for number, preview in enumerate(previews, start=1)
+        )
+    )
+
+
+HEADER = ("x-canary", "yes")
+BOTH = _previews(
+    Preview(header=HEADER, hosts=("new.example.org", "*.new.example.org")),
+    Preview(header=("x-canary", 'other; "value"')),
+)
 
 
 @pytest.mark.parametrize(
@@ -67,6 +92,43 @@ def _edition(name: str = "v1", address: str = "127.0.0.1", port: int = 80, weigh
             _with(affinity_cookie="a;b"),
             "affinity cookie 'a;b': must be a cookie name (letters, digits, - _ .)",
             id="semicolon in a cookie's name",
+        ),
+        pytest.param(BOTH, None, id="good previews"),
+        pytest.param(
+            _previews(Preview(header=(":path", "/"))),
+            "header name ':path' in the preview of edition v1: must be letters, digits, - _ .",
+            id="pseudo header",
+        ),
+        pytest.param(
+            _previews(Preview(header=("x-canary", ""))),
+            "header value '' in the preview of edition v1: must be printable ASCII without spaces at its ends",
+            id="no header value",
+        ),
+        pytest.param(
+            _previews(Preview(header=("x-canary", "a\nb"))),
+            "header value 'a\\nb' in the preview of edition v1: must be printable ASCII without spaces at its ends",
+            id="line break in a header value",
+        ),
+        pytest.param(
+            _previews(Preview(header=HEADER), Preview(header=("X-Canary", "yes"))),
+            "header X-Canary: yes in the preview of edition v2: v1 has it already",
+            id="two previews with one header",
+        ),
+        pytest.param(
+            _previews(Preview(header=None, hosts=("*",))),
+            "host '*' in the preview of edition v1: must be a DNS name, or *.name",
+            id="every host",
+        ),
+        pytest.param(
+            _previews(Preview(header=None, hosts=("SHOP.example.com",))),
+            "host 'shop.example.com' in the preview of edition v1: is a host of the app's own routes; "
+            "it needs one of its own",
+            id="the app's own host",
+        ),
+        pytest.param(
+            _previews(Preview(header=None, hosts=("a.test",)), Preview(header=None, hosts=("a.test",))),
+            "host 'a.test' in the preview of edition v2: is edition v1's; it needs one of its own",
+            id="two previews with one host",
         ),
     ],
 )

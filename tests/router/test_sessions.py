@@ -105,11 +105,24 @@ async def test_an_edition_without_a_server_gets_no_share_of_new_requests(world: 
     server = await world.server("one")
     router = world.router()
     routes: dict[str, AppRoutes] = editions(
-        EditionRoute(name="v1", endpoints=(server.endpoint,), weight=0), EditionRoute(name="v2", endpoints=())
+        EditionRoute(name="v1", endpoints=(server.endpoint,), weight=1), EditionRoute(name="v2", endpoints=())
     )
     await world.settled(routes)
     await world.serving(router)
     assert {(a.status, a.text) for a in await world.many(20, lambda: world.get(router))} == {(200, "one")}
+
+
+async def test_an_edition_of_weight_0_gets_no_new_request_even_when_no_other_can_answer(world: World) -> None:
+    server, gone = await world.server("one"), await world.server("gone")
+    router = world.router()
+    idle = EditionRoute(name="v1", endpoints=(server.endpoint,), weight=0)
+    await world.settled(editions(idle, EditionRoute(name="v2", endpoints=(gone.draining,))))
+    await world.serving(router)
+    assert {a.status for a in await world.many(10, lambda: world.get(router))} == {503}
+    await world.settled(editions(idle))
+    assert {a.status for a in await world.many(10, lambda: world.get(router))} == {503}
+    assert (server.requests, gone.requests) == (0, 0)
+    assert (await world.get(router, cookies={"millpond-edition": "v1"})).text == "one"
 
 
 async def _stay(world: World, router: object, sessions: list[Answer]) -> None:

@@ -157,9 +157,10 @@ class World:
         *,
         host: str = HOST,
         cookies: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
         method: str = "GET",
     ) -> Answer:
-        headers = {"host": host}
+        headers = {"host": host, **(headers or {})}
         if cookies:
             headers["cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
         async with self.http.request(method, f"http://{router.listen}{path}", headers=headers) as response:

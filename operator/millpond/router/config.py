@@ -5,6 +5,7 @@ An app that Envoy would refuse is better refused here, where the message can nam
 
 import ipaddress
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 _LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
@@ -12,7 +13,8 @@ _HOST = re.compile(rf"(\*\.)?{_LABEL}(\.{_LABEL})*|\*")
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _KEY = re.compile(rf"{_NAME.pattern}/{_NAME.pattern}")
 _PATH = re.compile(r"/[!-\"$->@-~]*")
-_COOKIE = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE = re.compile(r"[!-~]([ -~]*[!-~])?")
 _MAX_WEIGHT = 1_000_000
 
 
@@ -32,15 +34,27 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """Requests that an edition gets whatever its weight, before pins and shares: testers, a canary by header."""
+
+    header: tuple[str, str] | None
+    """Name and value of a request header; the value must be exactly this."""
+    hosts: tuple[str, ...] = ()
+    """Every request for one of these hosts (any port and path)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EditionRoute:
     """One edition's servers and its share of new requests, relative to the app's other editions.
 
-    Weight 0: only pinned sessions. Editions without a server that takes new requests get no share.
+    Weight 0: only pinned sessions, and what its preview names. Editions without a server that takes new requests get
+    no share; what a preview names goes to its edition even then, so that a tester never sees another one.
     """
 
     name: str
     endpoints: tuple[Endpoint, ...]
     weight: int = 100
+    preview: Preview | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,9 +93,14 @@ def fault(app: AppRoutes) -> str | None:
     """What is wrong with this app's routes, naming field and value and what would be right; None when nothing is."""
     if not _KEY.fullmatch(app.key):
         return f'key {app.key!r}: must be "namespace/name"'
-    if app.affinity_cookie is not None and not _COOKIE.fullmatch(app.affinity_cookie):
+    if app.affinity_cookie is not None and not _TOKEN.fullmatch(app.affinity_cookie):
         return f"affinity cookie {app.affinity_cookie!r}: must be a cookie name (letters, digits, - _ .)"
-    found = (*map(_match_fault, app.matches), *map(_edition_fault, app.editions), _twin_fault(app))
+    found = (
+        *map(_match_fault, app.matches),
+        *map(_edition_fault, app.editions),
+        _twin_fault(app),
+        *_preview_faults(app),
+    )
     return next((text for text in found if text), None)
 
 
@@ -113,3 +132,31 @@ def _twin_fault(app: AppRoutes) -> str | None:
     names = [edition.name for edition in app.editions]
     twin = next((name for name in names if names.count(name) > 1), None)
     return None if twin is None else f"edition {twin!r}: named twice"
+
+
+def _preview_faults(app: AppRoutes) -> Iterator[str]:
+    taken = {match.host.lower(): "a host of the app's own routes" for match in app.matches}
+    headers: dict[tuple[str, str], str] = {}
+    for edition in app.editions:
+        preview = edition.preview or Preview(header=None)
+        of = f"preview of edition {edition.name}"
+        if preview.header is not None:
+            yield from _header_faults(preview.header, of)
+            name, value = preview.header
+            if (name.lower(), value) in headers:
+                yield f"header {name}: {value} in the {of}: {headers[name.lower(), value]} has it already"
+            headers[name.lower(), value] = edition.name
+        for host in map(str.lower, dict.fromkeys(preview.hosts)):
+            if host == "*" or not _HOST.fullmatch(host):
+                yield f"host {host!r} in the {of}: must be a DNS name, or *.name"
+            if host in taken:
+                yield f"host {host!r} in the {of}: is {taken[host]}; it needs one of its own"
+            taken[host] = f"edition {edition.name}'s"
+
+
+def _header_faults(header: tuple[str, str], of: str) -> Iterator[str]:
+    name, value = header
+    if not _TOKEN.fullmatch(name):
+        yield f"header name {name!r} in the {of}: must be letters, digits, - _ ."
+    if not _HEADER_VALUE.fullmatch(value):
+        yield f"header value {value!r} in the {of}: must be printable ASCII without spaces at its ends"

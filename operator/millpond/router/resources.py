@@ -9,6 +9,7 @@ silence end it (in the bootstrap). A server has 2 s to accept a connection, then
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from envoy.config.cluster.v3 import cluster_pb2
 from envoy.config.core.v3 import health_check_pb2
@@ -22,7 +23,7 @@ from envoy.service.discovery.v3 import discovery_pb2
 from google.protobuf import any_pb2, json_format
 
 from millpond.router.config import AppRoutes, EditionRoute, cluster_name
-from millpond.router.routes import virtual_host
+from millpond.router.routes import virtual_hosts
 
 CDS = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 EDS = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
@@ -94,7 +95,7 @@ def build(app: AppRoutes) -> Built:
         app=app,
         clusters={name: _cluster(name) for name in names.values()},
         assignments={names[e.name]: _assignment(names[e.name], e) for e in app.editions},
-        hosts={host: _host(app, host) for host in {match.host.lower(): None for match in app.matches}},
+        hosts={host: _host(found) for host, found in virtual_hosts(app).items()},
         unserved=frozenset(names[e.name] for e in app.editions if all(p.draining for p in e.endpoints)),
         endpoints=frozenset(p.authority for e in app.editions for p in e.endpoints),
         addresses=frozenset(p.address for e in app.editions for p in e.endpoints),
@@ -127,8 +128,8 @@ def _assignment(name: str, edition: EditionRoute) -> bytes:
     return _resource(EDS, assignment.SerializeToString(deterministic=True))
 
 
-def _host(app: AppRoutes, host: str) -> bytes:
-    parsed = json_format.ParseDict(virtual_host(app, host), route_components_pb2.VirtualHost())
+def _host(virtual_host: dict[str, Any]) -> bytes:
+    parsed = json_format.ParseDict(virtual_host, route_components_pb2.VirtualHost())
     found: bytes = route_pb2.RouteConfiguration(virtual_hosts=[parsed]).SerializeToString(deterministic=True)
     return found
 

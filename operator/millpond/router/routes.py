@@ -1,10 +1,13 @@
 """One host of one app as Envoy's virtual host (as a dict in protobuf JSON).
 
-New requests are shared among the editions by weight; an edition without a server that takes new requests gets none.
+What an edition's preview names goes to it, first of all, and leaves no edition cookie. New requests are shared among
+the editions by weight; one without a server that takes new requests gets none, unless no other has a weight.
+
 A session stays on its edition by an edition cookie and a pin route, and on its server by the app's affinity cookie.
 The edition cookie exists when the app has an affinity cookie (a later edition must not take its sessions) or when
 several editions share the new requests. Once an edition only drains, only sessions of its servers are pinned to it:
-whoever else has its edition cookie moves on, instead of finding no server there.
+whoever else has its edition cookie moves on, instead of finding no server there. It is the same with weight 0 and a
+preview: a cookie from an earlier life of that edition must not let ordinary users in.
 """
 
 import base64
@@ -34,20 +37,35 @@ _RETRY: Json = {
 }
 
 
-def virtual_host(app: AppRoutes, host: str) -> Json:
-    prefixes = {match.path_prefix.rstrip("/") for match in app.matches if match.host.lower() == host}
-    ordered = sorted(prefixes, key=lambda prefix: (-len(prefix), prefix))
+def virtual_hosts(app: AppRoutes) -> dict[str, Json]:
+    """By host: those of the app's routes and those of its previews."""
+    found = {match.host.lower(): _public(app, match.host.lower()) for match in app.matches}
+    for edition in app.editions:
+        for host in edition.preview.hosts if edition.preview else ():
+            route = _route({"prefix": "/"}, cluster_name(app.key, edition.name))
+            found[host.lower()] = _host(app, host.lower(), [route])
+    return found
+
+
+def _host(app: AppRoutes, host: str, routes: Sequence[Json]) -> Json:
     found: Json = {
         "name": f"{app.key} {host}",
         "domains": [host],
         "retry_policy": _RETRY,
-        "routes": [route for prefix in ordered for route in _routes(app, prefix)],
+        "routes": list(routes),
     }
     if app.affinity_cookie:
         found["typed_per_filter_config"] = {STATEFUL_SESSION: _session(app.affinity_cookie)}
-    if "" not in prefixes:
-        found["routes"].append(_answer({"prefix": "/"}, 404, "no app claims this path\n"))
     return found
+
+
+def _public(app: AppRoutes, host: str) -> Json:
+    prefixes = {match.path_prefix.rstrip("/") for match in app.matches if match.host.lower() == host}
+    ordered = sorted(prefixes, key=lambda prefix: (-len(prefix), prefix))
+    routes = [route for prefix in ordered for route in _routes(app, prefix)]
+    if "" not in prefixes:
+        routes.append(_answer({"prefix": "/"}, 404, "no app claims this path\n"))
+    return _host(app, host, routes)
 
 
 def _routes(app: AppRoutes, prefix: str) -> Iterable[Json]:
@@ -56,22 +74,37 @@ def _routes(app: AppRoutes, prefix: str) -> Iterable[Json]:
         return [_answer(match, 503, "this app has no servers\n")]
     shares = _shares(app.editions)
     sticky = bool(app.affinity_cookie) or len(shares) > 1
-    pinned = app.editions if sticky or len(app.editions) > 1 else ()
-    pins = [_pin(app, edition, match) for edition in pinned]
-    return [*(pin for pin in pins if pin), {"match": match, "route": _split(app.key, shares, sticky)}]
+    pinned = app.editions if sticky or len(app.editions) > 1 or not shares else ()
+    first = [*(_previewed(app, e, match) for e in app.editions), *(_pin(app, e, match) for e in pinned)]
+    return [*(route for route in first if route), _split(app.key, match, shares, sticky)]
 
 
 def _shares(editions: Sequence[EditionRoute]) -> Sequence[tuple[str, int]]:
-    """Edition names with their weights: those that can serve, else (nothing to choose) the first."""
-    serving = [e for e in editions if not all(p.draining for p in e.endpoints)]
-    weighted = [(e.name, e.weight) for e in serving if e.weight]
-    return weighted or [(e.name, 1) for e in serving] or [(editions[0].name, 1)]
+    """Edition names with their weights: those that can serve, else (nothing to choose) the first with a weight."""
+    weighted = [e for e in editions if e.weight]
+    serving = [e for e in weighted if not all(p.draining for p in e.endpoints)]
+    return [(e.name, e.weight) for e in serving or weighted[:1]]
 
 
-def _split(key: str, shares: Sequence[tuple[str, int]], sticky: bool) -> Json:
+def _previewed(app: AppRoutes, edition: EditionRoute, match: Json) -> Json | None:
+    if edition.preview is None or edition.preview.header is None:
+        return None
+    name, value = edition.preview.header
+    header = {"name": name, "string_match": {"exact": value}}
+    return _route({**match, "headers": [header]}, cluster_name(app.key, edition.name))
+
+
+def _split(key: str, match: Json, shares: Sequence[tuple[str, int]], sticky: bool) -> Json:
+    if not shares:
+        return _answer(match, 503, "no edition of this app takes new requests\n")
     if not sticky:
-        return {"cluster": cluster_name(key, shares[0][0]), "timeout": "0s"}
-    return {"weighted_clusters": {"clusters": [_share(key, *share) for share in shares]}, "timeout": "0s"}
+        return _route(match, cluster_name(key, shares[0][0]))
+    clusters = {"clusters": [_share(key, *share) for share in shares]}
+    return {"match": match, "route": {"weighted_clusters": clusters, "timeout": "0s"}}
+
+
+def _route(match: Json, cluster: str) -> Json:
+    return {"match": match, "route": {"cluster": cluster, "timeout": "0s"}}
 
 
 def _share(key: str, edition: str, weight: int) -> Json:
@@ -85,12 +118,12 @@ def _share(key: str, edition: str, weight: int) -> Json:
 
 def _pin(app: AppRoutes, edition: EditionRoute, match: Json) -> Json | None:
     cookies = [_cookie(EDITION_COOKIE, [edition.name])]
-    if all(endpoint.draining for endpoint in edition.endpoints):
+    closed = edition.preview is not None and not edition.weight
+    if closed or all(endpoint.draining for endpoint in edition.endpoints):
         if not app.affinity_cookie or not edition.endpoints:
             return None
         cookies.append(_cookie(app.affinity_cookie, list(map(_bound, edition.endpoints))))
-    action = {"cluster": cluster_name(app.key, edition.name), "timeout": "0s"}
-    return {"match": {**match, "headers": cookies}, "route": action}
+    return _route({**match, "headers": cookies}, cluster_name(app.key, edition.name))
 
 
 def _bound(endpoint: Endpoint) -> str:
