@@ -1,5 +1,6 @@
 """From a number of servers to the actions that lead there: which servers are added, taken back, retired."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -17,7 +18,7 @@ _COMING = (ServerState.PENDING, ServerState.STARTING)
 def up(app: App, view: EditionView, to: int, reason: Reason, why: Why) -> tuple[Verdict, ...]:
     """Up to ``to`` servers at once: first those that are draining come back, then new ones are ordered."""
     now = kept(app, view)
-    draining = sorted(app.servers_of(view.name, ServerState.DRAINING), key=lambda s: s.uid)
+    draining = sorted(app.servers_of(view.name, ServerState.DRAINING), key=_readiness_to_stay)
     back = draining[: max(0, to - now)]
     verdicts: list[Verdict] = [
         CancelRetire(
@@ -36,21 +37,35 @@ def up(app: App, view: EditionView, to: int, reason: Reason, why: Why) -> tuple[
     return tuple(verdicts)
 
 
-def down(app: App, view: EditionView, to: int, reason: Reason, why: Why) -> tuple[Verdict, ...]:
-    """Towards ``to`` servers: those that don't serve yet are taken back at once, others are drained one at a time."""
+def down(
+    app: App, view: EditionView, to: int, reason: Reason, why: Why, at_a_time: int = 1
+) -> tuple[Verdict, ...]:
+    """Towards ``to`` servers: those that don't serve yet are taken back at once, others are drained.
+
+    At most ``at_a_time`` servers of the app are on their way out at once, whatever edition they belong to.
+    """
     now = kept(app, view)
-    if any(s.state in _GOING for s in app.servers):
+    going = sum(s.state in _GOING for s in app.servers)
+    if going >= at_a_time:
         return (Hold(app=app.key, edition=view.name, because=why(Reason.DRAIN_IN_PROGRESS, now)),)
-    idle = min(now - to, _cancellable(app, view))
+    idle = 0 if going else min(now - to, _cancellable(app, view))
     if idle > 0:
         order = view.ordered - idle
         because = _from(view.ordered, why(reason, order))
         return (CancelStarting(app=app.key, edition=view.name, to=order, because=because),)
-    victim = choose_victim(app, view)
-    if victim is None:
+    victims = choose_victims(app, view, min(at_a_time - going, now - to))
+    if not victims:
         return (Hold(app=app.key, edition=view.name, because=why(Reason.STARTING_SERVERS_COUNT, now)),)
-    because = _from(now, why(reason, now - 1))
-    return (Retire(app=app.key, edition=view.name, uid=victim.uid, name=victim.name, because=because),)
+    return tuple(
+        Retire(
+            app=app.key,
+            edition=view.name,
+            uid=s.uid,
+            name=s.name,
+            because=_from(now - i + 1, why(reason, now - i)),
+        )
+        for i, s in enumerate(victims, 1)
+    )
 
 
 def _from(ordered: int, because: Because) -> Because:
@@ -58,19 +73,33 @@ def _from(ordered: int, because: Because) -> Because:
     return replace(because, servers=ordered)
 
 
-def choose_victim(app: App, view: EditionView) -> Server | None:
-    """Broken before sound, then the one with the least to finish, then the youngest (it holds the fewest sessions).
+def choose_victims(app: App, view: EditionView, count: int) -> tuple[Server, ...]:
+    """Up to ``count`` servers, the best victim first; one that was named before is never chosen again.
 
-    None while servers are starting that could not be taken back: they will be victims soon, or serve.
+    Broken before sound, then the one with the least to finish, then from the node with the fewest servers of the app
+    (so that nodes empty), then the youngest (it holds the fewest sessions).
     """
-    candidates = app.servers_of(view.name, ServerState.SERVING, ServerState.UNHEALTHY)
-    return min(candidates, key=_reluctance, default=None)
+    candidates = list(app.servers_of(view.name, ServerState.SERVING, ServerState.UNHEALTHY))
+    on_node = Counter(s.node for s in app.servers if s.state not in _GOING)
+    victims: list[Server] = []
+    while candidates and len(victims) < count:
+        victim = min(candidates, key=lambda s: _reluctance(s, on_node[s.node]))
+        candidates.remove(victim)
+        on_node[victim.node] -= 1  # a node that is being emptied goes on being emptied
+        victims.append(victim)
+    return tuple(victims)
 
 
-def _reluctance(server: Server) -> tuple[bool, float, float, str]:
+def _reluctance(server: Server, on_node: int) -> tuple[bool, float, float, float, str]:
     in_flight = float("inf") if server.in_flight is None else server.in_flight
     since_s = server.created_s if server.serving_since_s is None else server.serving_since_s
-    return server.state is ServerState.SERVING, in_flight, -since_s, server.uid
+    crowd = float("inf") if server.node is None else on_node
+    return server.state is ServerState.SERVING, in_flight, crowd, -since_s, server.uid
+
+
+def _readiness_to_stay(server: Server) -> tuple[int, str]:
+    """The busiest comes back first: the others may be gone in a moment."""
+    return -(server.in_flight or 0), server.uid
 
 
 def _cancellable(app: App, view: EditionView) -> int:
