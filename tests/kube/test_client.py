@@ -57,6 +57,19 @@ async def test_a_list_is_read_page_by_page(api: Api, namespace: str) -> None:
     assert int(version) > 0
 
 
+async def test_one_object_can_be_watched_alone(api: Api, namespace: str) -> None:
+    before = (await api.list(maps(namespace))).version
+    for name in ("other", "mine"):
+        await api.create(maps(namespace), configmap(name))
+    await api.delete(maps(namespace, "mine"))
+    seen = [
+        (event, obj["metadata"]["name"])
+        async for event, obj in api.watch(maps(namespace), before, 1, name="mine")
+        if event != "BOOKMARK"
+    ]
+    assert seen == [("ADDED", "mine"), ("DELETED", "mine")]
+
+
 async def test_a_dry_run_changes_nothing_and_says_what_is_wrong(api: Api, namespace: str) -> None:
     await api.create(maps(namespace), configmap("dry"), dry_run=True)
     with pytest.raises(NotFound):

@@ -129,10 +129,12 @@ class Api:
         timeout_s: float,
         label_selector: str | None = None,
         grace_s: float = 10.0,
+        name: str | None = None,
     ) -> AsyncGenerator[tuple[str, Object]]:
         """(type, object) for each change; ends when the server ends it, Unavailable when it fell silent.
 
         The server is asked to end the watch after ``timeout_s``; ``grace_s`` later it counts as stuck.
+        ``name``: of this object alone.
         """
         query = {
             "watch": "true",
@@ -140,6 +142,7 @@ class Api:
             "resourceVersion": resource_version,
             "timeoutSeconds": str(max(1, round(timeout_s))),
             **({"labelSelector": label_selector} if label_selector else {}),
+            **({"fieldSelector": f"metadata.name={name}"} if name else {}),
         }
         timeout = ClientTimeout(total=timeout_s + grace_s, sock_connect=CONNECT_S)
         async with self._send("GET", path, query, None, "", timeout) as response:
