@@ -8,6 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from millpond.api.names import DYNAMICPOOL, EDITION, SLAPOLICY
+from millpond.api.status import ElasticAppStatus, RolloutStatus
 from millpond.cluster.embedded import Cluster
 
 from api.manifests import Manifest, manifest
@@ -71,11 +72,43 @@ def test_a_full_status_is_taken_as_it_is_and_is_not_too_big(server: Server, app:
         "servers": {"desired": 2, "ready": 1, "starting": 1, "draining": 0},
         "goal": "average ≤ 300 ms",
         "conditions": [condition | {"type": f"Ready{n}"} for n in range(20)],
+        "rollout": {
+            "edition": "v2",
+            "from": "v1",
+            "strategy": "Canary",
+            "phase": "Waiting",
+            "step": 0,
+            "steps": 2,
+            "weight": 0,
+            "servers": 3,
+            "startedAt": "2030-01-31T18:00:00Z",
+            "stepAt": "2030-01-31T18:00:00Z",
+            "until": "2030-02-01T00:00:00Z",
+            "needs": "approve",
+            "emergency": "the shop is down",
+            "reason": "OutsideChangeWindow",
+            "message": "m" * 1024,
+        },
         "decisions": [decision] * 20,
     }
     written = server.patch(app, {"status": status}, part="status")
     assert written["status"] == status
     assert len(json.dumps(written)) < 262_144
+
+
+def test_how_far_a_rollout_has_come_is_seen_in_the_wide_table(
+    server: Server, cluster: Cluster, app: Manifest
+) -> None:
+    rollout = {"edition": "v2", "from": "v1", "strategy": "Canary", "phase": "Progressing", "weight": 10}
+    server.patch(app, {"status": {"rollout": rollout}}, part="status")
+    head, row = cluster.kubectl(
+        "get", "eapp", "--output=wide", f"--namespace={server.namespace}"
+    ).splitlines()
+    shown = {name: row[head.index(name) :].split()[0] for name in ("ROLLOUT", "WEIGHT")}
+    assert shown == {"ROLLOUT": "Progressing", "WEIGHT": "10"}
+    assert ElasticAppStatus.model_validate({"rollout": rollout}).rollout == RolloutStatus(
+        edition="v2", from_edition="v1", strategy="Canary", phase="Progressing", weight=10
+    )
 
 
 def test_more_than_twenty_decisions_are_refused(server: Server, app: Manifest) -> None:
@@ -101,8 +134,8 @@ def test_kubectl_scale_sets_the_servers_of_manual_mode(
         pytest.param(
             "eapp",
             True,
-            "NAME EDITION GOAL DESIRED SERVING MIN MAX SLAMET READY AGE MODE POLICY POOL STARTING DRAINING ROLLOUT WEIGHT "
-            "LIMITED PAUSED LAST-DECISION HOST",
+            "NAME EDITION GOAL DESIRED SERVING MIN MAX SLAMET READY AGE MODE POLICY POOL STARTING DRAINING ROLLOUT "
+            "WEIGHT LIMITED PAUSED LAST-DECISION HOST",
             id="apps, wide",
         ),
         pytest.param("ed", False, "NAME APP EDITION STATE SERVERS AGE", id="editions"),

@@ -9,6 +9,7 @@ from millpond.api.names import DYNAMICPOOL, ELASTICAPP, SLAPOLICY
 from millpond.api.parsing import SpecError
 from millpond.api.template import template_hash
 from millpond_policies.model import Goal, GoalKind, Mode
+from millpond_policies.strategy import Strategy
 
 from api.manifests import BAD, GOOD, MODULES, TEMPLATE, UNKNOWN_FIELDS, Bad, Manifest, manifest
 
@@ -47,6 +48,48 @@ def test_defaults_are_filled_in() -> None:
     policy = slapolicy.parse(manifest(SLAPOLICY))
     assert (policy.importance, policy.service_class, policy.violation_period_s) == (4, "production", 30.0)
     assert dynamicpool.parse(manifest(DYNAMICPOOL)).zone == "Dynamic"
+
+
+def test_a_rollout_is_rolling_unless_said_otherwise() -> None:
+    app = elasticapp.parse(manifest(ELASTICAPP))
+    rollout = app.rollout
+    assert (rollout.strategy, rollout.group_size, rollout.planned_steps) == (Strategy.ROLLING, 1, ())
+    assert (rollout.soak_s, rollout.deadline_s, rollout.analysis.min_requests) == (10.0, 600.0, 100)
+    assert (rollout.approval, rollout.paused, rollout.major, rollout.emergency) == (False, False, False, "")
+    assert (rollout.preview, rollout.promote, rollout.abort) == (None, None, None)
+    assert (app.change_windows, app.history_limit) == (None, 5)
+
+
+@pytest.mark.parametrize(
+    ("steps", "planned"),
+    [
+        pytest.param(None, [(10, 60.0), (50, 60.0)], id="by default two of a minute each"),
+        pytest.param(
+            [{"header": {"name": "x-canary", "value": "yes"}}, {"weight": 5, "pause": "1h30m"}],
+            [(0, 0.0), (5, 5400.0)],
+            id="a step by header has no share of the sessions",
+        ),
+    ],
+)
+def test_a_canary_goes_in_steps(steps: list[Manifest] | None, planned: list[tuple[int, float]]) -> None:
+    change: Manifest = {"strategy": "Canary"} | ({} if steps is None else {"steps": steps})
+    rollout = elasticapp.parse(manifest(ELASTICAPP, {"rollout": change})).rollout
+    assert [(step.percent, step.pause_s) for step in rollout.planned_steps] == planned
+
+
+@pytest.mark.parametrize(
+    ("drain", "session_s", "stream_s"),
+    [
+        pytest.param({"timeout": "1m"}, None, 60.0, id="sessions and streams last as long as the drain"),
+        pytest.param({"timeout": "1m", "sessionTimeout": "5s"}, 5.0, 60.0, id="sessions end earlier"),
+        pytest.param({"timeout": "1m", "streamTimeout": "2h"}, None, 7200.0, id="streams last longer"),
+    ],
+)
+def test_sessions_and_streams_have_their_own_time_to_end(
+    drain: Manifest, session_s: float | None, stream_s: float
+) -> None:
+    spec = elasticapp.parse(manifest(ELASTICAPP, {"affinity.cookie": "A", "drain": drain})).drain
+    assert (spec.timeout_s, spec.session_timeout_s, spec.stream_timeout_s) == (60.0, session_s, stream_s)
 
 
 def test_all_problems_are_listed_at_once() -> None:

@@ -7,10 +7,10 @@ from pydantic import Field
 
 from millpond.api import names
 from millpond.api.durations import MAX_LENGTH, seconds
-from millpond.api.fields import DNS_LABEL, DateTime, EditionName, Name, lasting, matching
+from millpond.api.fields import DNS_LABEL, DateTime, EditionName, Name, lasting, matching, not_longer
 from millpond.api.model import Model
 from millpond.api.resource import AGE, Column, Resource, condition_column
-from millpond.api.rollout import Rollout
+from millpond.api.rollout import Preview, Rollout
 from millpond.api.route import Routes
 from millpond.api.rules import Keeps, Rule
 from millpond.api.sla import SLA
@@ -88,6 +88,23 @@ class Drain(Model):
     """How long a draining server may take to finish WebSockets, server-sent events and gRPC streams: at least
     `timeout`, at most 24h; absent: as `timeout`."""
 
+    rules: ClassVar = (
+        not_longer(
+            "sessionTimeout",
+            "timeout",
+            at="sessionTimeout",
+            says="sessionTimeout {sessionTimeout} is longer than timeout {timeout}, which ends sessions anyway: lower "
+            "sessionTimeout to {timeout} or less, or raise timeout",
+        ),
+        not_longer(
+            "timeout",
+            "streamTimeout",
+            at="streamTimeout",
+            says="streamTimeout {streamTimeout} is shorter than timeout {timeout}: raise streamTimeout to {timeout} or "
+            "more, or remove it",
+        ),
+    )
+
     @property
     def timeout_s(self) -> float:
         return seconds(self.timeout)
@@ -136,6 +153,36 @@ class ElasticAppSpec(Model):
     time."""
     history_limit: Annotated[int, Field(strict=True, ge=0, le=50)] = 5
     """Retired editions that are kept, so that one can go back to them: 0 to 50."""
+
+    rules: ClassVar = (
+        Rule(
+            cel="!has(self.drain.sessionTimeout) || has(self.affinity)",
+            holds=lambda spec: spec.drain.session_timeout is None or spec.affinity is not None,
+            at="drain.sessionTimeout",
+            says="sessionTimeout {drain.sessionTimeout} would be ignored without affinity: set affinity.cookie, or "
+            "remove sessionTimeout",
+        ),
+        Rule(
+            cel="!has(self.rollout.preview) || self.rollout.preview.servers <= self.servers.max",
+            holds=lambda spec: spec.preview is None or spec.preview.servers <= spec.servers.max,
+            at="rollout.preview.servers",
+            says="{rollout.preview.servers} is more than servers.max {servers.max}: lower it to {servers.max} or "
+            "less, or raise servers.max",
+        ),
+        Rule(
+            cel="!has(self.rollout.preview) || !has(self.rollout.preview.host) "
+            "|| !self.routes.exists(r, r.host == self.rollout.preview.host)",
+            holds=lambda spec: spec.preview is None or spec.preview.host not in {r.host for r in spec.routes},
+            at="rollout.preview.host",
+            says='"{rollout.preview.host}" is a host of routes, whose requests the serving edition gets: choose '
+            "another host, such as preview.{rollout.preview.host}",
+        ),
+    )
+
+    @property
+    def preview(self) -> Preview | None:
+        """Who reaches an edition that is Validating; None: nobody."""
+        return self.rollout.preview
 
 
 RESOURCE = Resource(

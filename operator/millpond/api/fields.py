@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Annotated
 
 from pydantic import Field
+from pydantic.alias_generators import to_snake
 
 from millpond.api.durations import NOT_A_DURATION, PATTERN, is_duration, seconds
 from millpond.api.names import MAX_EDITION_LENGTH
@@ -76,6 +77,23 @@ def lasting(*, above: str = "", least: str = "", upto: str) -> Keeps:
 def _within(text: str, above: str, least: str, upto: str) -> bool:
     high_enough = seconds(text) > seconds(above) if above else seconds(text) >= seconds(least)
     return high_enough and seconds(text) <= seconds(upto)
+
+
+def not_longer(short: str, long: str, *, at: str, says: str) -> Rule:
+    """Of two durations of an object (their names in manifests), the first, which may be absent, is the shorter."""
+    both_are = " && ".join(f"self.{name}.matches({cel_string(PATTERN)})" for name in (short, long))
+
+    def holds(value: object) -> bool:
+        durations = [getattr(value, to_snake(name)) for name in (short, long)]
+        return None in durations or seconds(durations[0]) <= seconds(durations[1])
+
+    return Rule(
+        cel=f"!has(self.{short}) || !has(self.{long}) || !({both_are}) "
+        f"|| duration(self.{short}) <= duration(self.{long})",
+        holds=holds,
+        at=at,
+        says=says,
+    )
 
 
 def is_date_time(text: str) -> bool:

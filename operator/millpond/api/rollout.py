@@ -3,7 +3,7 @@
 from itertools import pairwise
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from millpond.api.durations import MAX_LENGTH, seconds
 from millpond.api.fields import EditionName, lasting, matching
@@ -21,7 +21,13 @@ HeaderName = Annotated[
         matching(
             r"^[a-z0-9]+(-[a-z0-9]+)*$",
             '"{self}" is not the name of a header: write it in lower case with digits and "-", such as x-canary',
-        )
+        ),
+        Rule(
+            cel="self != 'host'",
+            holds=lambda name: name != "host",
+            says='"{self}" is no header that routers compare: use the host of a route or of a preview, or a header '
+            "such as x-canary",
+        ),
     ),
 ]
 
@@ -56,7 +62,7 @@ class Step(Model):
     """Only requests with this header go to the new edition. Either this or `weight`."""
     pause: UpTo24h = "0s"
     """How long the step lasts at least: 0s to 24h."""
-    approval: bool = False
+    approval: StrictBool = False
     """Whether the step lasts until somebody promotes it."""
 
     rules: ClassVar = (
@@ -157,7 +163,7 @@ class Rollout(Model):
     """Rolling: servers that come, then go, at a time. Otherwise: old servers retired at a time. 1 to 100."""
     steps: Steps | None = None
     """The steps of a Canary rollout, 1 to 20; absent: 10 percent, then 50, for a minute each."""
-    approval: bool = False
+    approval: StrictBool = False
     """Whether the new edition stays Validating until somebody promotes it."""
     preview: Preview | None = None
     """Who reaches an edition that is Validating; absent: nobody."""
@@ -167,7 +173,7 @@ class Rollout(Model):
     """A step that is not done within this time is rolled back: 10s to 24h."""
     analysis: Analysis = Analysis()
     """When the new edition has been seen enough to be judged."""
-    paused: bool = False
+    paused: StrictBool = False
     """Whether the rollout stays where it is."""
     promote: Promote | None = None
     """Somebody's word that the rollout may go on."""
@@ -175,7 +181,7 @@ class Rollout(Model):
     """The edition that is taken back; ignored when another one is rolled out."""
     emergency: Annotated[str, Field(max_length=256)] = ""
     """Why this edition waits neither for a change window nor for approvals; it is recorded. Empty: it waits."""
-    major: bool = False
+    major: StrictBool = False
     """Whether the edition is a major one: it starts only once somebody else has approved it."""
 
     rules: ClassVar = (

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from millpond.api.fields import matching
 from millpond.api.model import Model
-from millpond.api.rules import Keeps
+from millpond.api.rules import Keeps, Rule
 
 
 class Day(StrEnum):
@@ -19,6 +19,20 @@ class Day(StrEnum):
     SAT = "Sat"
     SUN = "Sun"
 
+
+# The API server refuses repeated days by itself, because the list is a set.
+_DISTINCT = Rule(
+    cel="",
+    holds=lambda days: len(set(days)) == len(days),
+    says="{days} names a day more than once: name each day once",
+    where={"days": ("", ", ".join)},
+)
+
+Days = Annotated[
+    tuple[Day, ...],
+    Field(min_length=1, max_length=7, json_schema_extra={"x-kubernetes-list-type": "set"}),
+    Keeps(_DISTINCT),
+]
 
 TimeOfDay = Annotated[
     str,
@@ -54,13 +68,7 @@ class ChangeWindow(Model):
     """When it closes, such as 06:00. Not later than `start`: on the next day."""
     time_zone: TimeZone = "UTC"
     """The time zone of both, by its IANA name, such as Europe/Berlin."""
-    days: (
-        Annotated[
-            tuple[Day, ...],
-            Field(min_length=1, max_length=7, json_schema_extra={"x-kubernetes-list-type": "set"}),
-        ]
-        | None
-    ) = None
+    days: Days | None = None
     """The days on which it opens: Mon, Tue, Wed, Thu, Fri, Sat, Sun; absent: every day."""
 
 
