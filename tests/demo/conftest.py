@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 APP = Path(__file__).resolve().parents[2] / "examples" / "sample_app" / "app.py"
@@ -52,6 +53,12 @@ class RunningApp:
 
     def terminate(self) -> None:
         self.process.send_signal(signal.SIGTERM)
+
+
+async def gauges(session: aiohttp.ClientSession, app: RunningApp) -> dict[str, float]:
+    async with session.get(f"{app.url}/metrics") as answer:
+        lines = (await answer.text()).splitlines()
+    return {name: float(value) for name, value in (li.split() for li in lines if not li.startswith("#"))}
 
 
 @pytest.fixture

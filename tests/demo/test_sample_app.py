@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -9,9 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
+import httpx
 import pytest
 
-from .conftest import APP, RunningApp, status, wait_until
+from .conftest import APP, RunningApp, gauges, status, wait_until
 
 RunApp = Callable[..., RunningApp]
 
@@ -20,12 +22,6 @@ async def get_json(session: aiohttp.ClientSession, url: str, **headers: str) -> 
     async with session.get(url, headers=headers) as answer:
         body: dict[str, object] = await answer.json()
         return body
-
-
-async def gauges(session: aiohttp.ClientSession, app: RunningApp) -> dict[str, float]:
-    async with session.get(f"{app.url}/metrics") as answer:
-        lines = (await answer.text()).splitlines()
-    return {name: float(value) for name, value in (li.split() for li in lines if not li.startswith("#"))}
 
 
 async def wait_for_gauge(session: aiohttp.ClientSession, app: RunningApp, name: str, value: float) -> None:
@@ -161,6 +157,9 @@ async def test_in_mode_cpu_work_uses_the_cpu_and_probes_are_answered_meanwhile(r
         pytest.param("PORT", "99999", "from 1 to 65535", id="a port that does not exist"),
         pytest.param("WARMUP_S", "-1", "from 0 to 3600", id="a negative time"),
         pytest.param("LEAK_BYTES_PER_REQUEST", "1e99", "from 0", id="a leak beyond any memory"),
+        pytest.param("EDITION", "v 1", "letters, digits", id="an edition that cannot be a header's value"),
+        pytest.param("LEDGER_DIR", "/nowhere", "folder that exists", id="a folder that does not exist"),
+        pytest.param("LEDGER_DIR", str(APP), "folder that exists", id="a file instead of a folder"),
     ],
 )
 def test_a_bad_setting_ends_the_process_with_a_message_that_names_it(
@@ -174,3 +173,52 @@ def test_a_bad_setting_ends_the_process_with_a_message_that_names_it(
     assert value in run.stderr
     assert hint in run.stderr
     assert "Traceback" not in run.stderr
+
+
+async def test_a_request_says_how_long_it_takes(run_app: RunApp) -> None:
+    app = run_app(SLOTS="1", SERVICE_TIME_MS="60000")
+    async with aiohttp.ClientSession() as session:
+        began = time.monotonic()
+        slow = asyncio.create_task(get_json(session, f"{app.url}/?ms=400"))
+        await wait_for_gauge(session, app, "shop_working", 1)
+        await get_json(session, f"{app.url}/session?ms=1")
+        assert time.monotonic() - began >= 0.4  # it waited for the only slot
+        await slow
+
+
+@pytest.mark.parametrize("path", ["/?ms=soon", "/?ms=-1", "/session?ms=1e9", "/stream?s=x"])
+def test_a_time_that_is_none_is_refused_and_named(run_app: RunApp, path: str) -> None:
+    app = run_app()
+    answer = httpx.get(app.url + path)
+    assert answer.status_code == 400
+    assert path.partition("?")[2].partition("=")[2] in answer.json()["error"]
+    assert httpx.get(f"{app.url}/ledger").json()["total"] == 0
+
+
+def test_bodies_are_counted_whatever_their_size(run_app: RunApp) -> None:
+    app = run_app(SERVICE_TIME_MS="1")
+    for path in ("/", "/session"):
+        for size in (0, 1, 3_000_000):
+            assert httpx.post(app.url + path, content=bytes(size)).json()["bytes"] == size
+
+
+def test_every_answer_says_the_edition(run_app: RunApp) -> None:
+    named, unnamed = run_app(EDITION="v2", ERROR_RATIO="1", SERVICE_TIME_MS="1"), run_app(SERVICE_TIME_MS="1")
+    assert httpx.get(named.url).headers["X-Edition"] == "v2"
+    assert httpx.get(unnamed.url).headers["X-Edition"] == ""
+
+
+def test_the_ledger_file_outlives_a_server_that_is_killed_and_has_what_it_had_half_done(
+    run_app: RunApp, tmp_path: Path
+) -> None:
+    app = run_app(SERVICE_TIME_MS="1", HOSTNAME="shop-1", LEDGER_DIR=str(tmp_path))
+    for id in ("a", "b", "a"):
+        httpx.get(app.url, headers={"X-Request-Id": id})
+    (file,) = tmp_path.iterdir()
+    with socket.create_connection(("127.0.0.1", int(app.url.rpartition(":")[2]))) as client:
+        client.sendall(b"GET /?ms=60000 HTTP/1.1\r\nHost: shop\r\nX-Request-Id: half\r\n\r\n")
+        wait_until(lambda: "half" in file.read_text(), 10, "the slow request is entered")
+        app.process.kill()
+        app.process.wait()
+    assert file.name == f"shop-1-{app.process.pid}.log"
+    assert file.read_text().splitlines() == ["a", "b", "a", "half"]
