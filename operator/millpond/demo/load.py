@@ -2,32 +2,20 @@
 
     python -m millpond.demo.load --target http://127.0.0.1:8080/ --profile '[[0,12],[30,12],[30,52],[60,52]]'
 
-Requests go out when the profile says so, whether or not earlier ones were answered, and each latency counts
-from when its request was *due*: a slow server can't hide by slowing the load down. Bounded all the same: by
-the profile, by a timeout per request and by how many may be open (beyond it, arrivals are unsent: failed).
-
-Writes JSON lines: {"started_at_s"} first, then a LoadSecond a second, at the end {"sent", "ok", …} (Totals).
+Requests go out when the profile says so (openloop.py), each with a timeout. Writes JSON lines: {"started_at_s"} first,
+then a LoadSecond a second, at the end {"sent", "ok", …} (Totals). traffic.py is the same with sessions and bodies.
 """
 
 import argparse
 import asyncio
-import ipaddress
-import json
-import resource
-import signal
 import sys
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import TextIO
-from urllib.parse import urlsplit
+from dataclasses import dataclass
 
 import aiohttp
 
-from millpond.clock import now_s
+from millpond.demo.openloop import Emit, OpenLoop, allow_many_connections, check_target, emit_to
 from millpond.demo.profile import ARRIVALS, Profile
-from millpond.demo.tally import Outcome, Tally, Totals
-
-Emit = Callable[[str], None]
+from millpond.demo.tally import Outcome, Totals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,20 +33,11 @@ class LoadPlan:
     """X-Request-Id is `<prefix>-<number from 1>`."""
 
     def __post_init__(self) -> None:
-        url = urlsplit(self.target)
-        if url.scheme != "http" or not _is_loopback(url.hostname):
-            raise ValueError(f"target {self.target!r}: must be http:// on a loopback address, like 127.0.0.1")
+        check_target(self.target)
         if self.arrivals not in ARRIVALS:
             raise ValueError(f"arrivals {self.arrivals!r}: must be one of {', '.join(ARRIVALS)}")
         if self.timeout_s <= 0 or self.max_open < 1:
             raise ValueError(f"timeout {self.timeout_s} s, {self.max_open} open: must be above 0")
-
-
-def _is_loopback(host: str | None) -> bool:
-    try:
-        return ipaddress.ip_address(host or "").is_loopback
-    except ValueError:
-        return False  # names are refused too: who knows what they resolve to
 
 
 class Generator:
@@ -67,105 +46,49 @@ class Generator:
     def __init__(self, plan: LoadPlan, emit: Emit) -> None:
         self._plan = plan
         self._emit = emit
-        self._tally = Tally()
-        self._open: set[asyncio.Task[None]] = set()
-        self._stopping = asyncio.Event()
+        self.loop = OpenLoop(
+            plan.profile,
+            self._request,
+            emit,
+            arrivals=plan.arrivals,
+            seed=plan.seed,
+            max_open=plan.max_open,
+        )
 
     def stop(self) -> None:
-        self._stopping.set()
+        self.loop.stop()
 
     async def run(self) -> Totals:
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=15)
         timeout = aiohttp.ClientTimeout(total=self._plan.timeout_s)
         async with aiohttp.ClientSession(
             connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()
-        ) as session:
-            self._loop = asyncio.get_running_loop()
-            self._zero_s = self._loop.time()
-            self._emit(json.dumps({"started_at_s": round(now_s(), 3)}))
-            seconds = asyncio.create_task(self._report_seconds())
-            await self._send_all(session)
-            while self._open:
-                await asyncio.wait(self._open)
-            self._finished_s = self._now_s()
-            await seconds
-        totals = self._tally.totals()
+        ) as self._session:
+            totals = await self.loop.run()
         self._emit(totals.to_json())
         return totals
 
-    def _now_s(self) -> float:
-        return self._loop.time() - self._zero_s
-
-    async def _send_all(self, session: aiohttp.ClientSession) -> None:
-        for number, due_s in enumerate(
-            self._plan.profile.arrivals_s(self._plan.arrivals, self._plan.seed), 1
-        ):
-            await self._until(due_s)
-            if self._stopping.is_set():
-                return
-            self._tally.send(due_s)
-            if len(self._open) >= self._plan.max_open:
-                self._tally.answer(due_s, max(due_s, self._now_s()), Outcome.UNSENT)
-                continue
-            task = asyncio.create_task(self._request(session, number, due_s))
-            self._open.add(task)
-            task.add_done_callback(self._open.discard)
-        await self._until(self._plan.profile.duration_s)
-
-    async def _until(self, due_s: float) -> None:
-        delay_s = due_s - self._now_s()
-        if delay_s <= 0:
-            return
-        try:
-            await asyncio.wait_for(self._stopping.wait(), delay_s)
-        except TimeoutError:
-            pass
-
-    async def _request(self, session: aiohttp.ClientSession, number: int, due_s: float) -> None:
+    async def _request(self, number: int, due_s: float) -> Outcome:
         headers = {"X-Request-Id": f"{self._plan.id_prefix}-{number}"}
         if self._plan.host:
             headers["Host"] = self._plan.host
         try:
-            async with session.get(self._plan.target, headers=headers, allow_redirects=False) as response:
+            async with self._session.get(
+                self._plan.target, headers=headers, allow_redirects=False
+            ) as response:
                 await response.read()
-                outcome = Outcome.OK if response.status < 400 else Outcome.HTTP_ERROR
+                return Outcome.OK if response.status < 400 else Outcome.HTTP_ERROR
         except TimeoutError:
-            outcome = Outcome.TIMEOUT
+            return Outcome.TIMEOUT
         except (aiohttp.ClientError, OSError):
-            outcome = Outcome.REFUSED
-        self._tally.answer(due_s, max(due_s, self._now_s()), outcome)
-
-    async def _report_seconds(self) -> None:
-        """One line at the end of each second, until the load is over and every request has its outcome."""
-        self._finished_s = float("inf")
-        t_s = 0
-        while t_s < self._finished_s:
-            await asyncio.sleep(max(0.0, t_s + 1 - self._now_s()))
-            self._emit(json.dumps(asdict(self._tally.close(t_s))))
-            t_s += 1
+            return Outcome.REFUSED
 
 
 async def generate(plan: LoadPlan, emit: Emit) -> Totals:
     """Runs the plan to its end (or SIGTERM/SIGINT) and gives the totals; `emit` gets every line."""
     generator = Generator(plan, emit)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, generator.stop)
+    generator.loop.stop_on_signals()
     return await generator.run()
-
-
-def _emit_to(*streams: TextIO) -> Emit:
-    def emit(line: str) -> None:
-        for stream in streams:
-            stream.write(line + "\n")
-            stream.flush()
-
-    return emit
-
-
-def _allow_many_connections() -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -184,9 +107,9 @@ def main(argv: list[str] | None = None) -> int:
         plan = _plan(given)
     except ValueError as error:
         parser.error(str(error))
-    _allow_many_connections()
+    allow_many_connections()
     out = open(given.out, "w") if given.out else sys.stdout  # noqa: SIM115 (open as long as the process)
-    totals = asyncio.run(generate(plan, _emit_to(out)))
+    totals = asyncio.run(generate(plan, emit_to(out)))
     return 0 if totals.failed == 0 else 1
 
 
