@@ -25,16 +25,27 @@ def _key(meta: Mapping[str, Any], name: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetireIntent:
-    """Why and since when a server is to go; only valid for the pod UID it names."""
+    """Why and since when a server is to go; only valid for the pod UID it names. Its deadlines never move."""
 
     uid: str
     since_s: float
-    deadline_s: float
+    deadline_s: float  # of requests and sessions
     reason: str
+    streams_deadline_s: float = 0.0  # of streams; earlier than the other: as the other
+
+    @property
+    def last_deadline_s(self) -> float:
+        return max(self.deadline_s, self.streams_deadline_s)
 
     def dump(self) -> str:
         return json.dumps(
-            {"uid": self.uid, "since": self.since_s, "deadline": self.deadline_s, "reason": self.reason}
+            {
+                "uid": self.uid,
+                "since": self.since_s,
+                "deadline": self.deadline_s,
+                "streamsDeadline": self.streams_deadline_s,
+                "reason": self.reason,
+            }
         )
 
     @staticmethod
@@ -46,9 +57,10 @@ class RetireIntent:
                 uid=raw["uid"],
                 since_s=float(raw["since"]),
                 deadline_s=float(raw["deadline"]),
+                streams_deadline_s=float(raw.get("streamsDeadline", 0.0)),
                 reason=str(raw["reason"]),
             )
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, AttributeError):
             return None
         return intent if intent.uid == uid else None
 
@@ -76,10 +88,16 @@ class Pod:
     retire: RetireIntent | None
     deletion_cost: str | None
     decision: str | None = None  # the newest that changed it, as JSON
+    disrupted: bool = False  # somebody is about to end it: an eviction, a node that shuts down
 
     @property
     def key(self) -> str:
         return f"{self.namespace}/{self.name}"
+
+    @property
+    def leaving(self) -> bool:
+        """Others end it: its process has a few seconds left (kube/template.py), no drain is waited for."""
+        return self.deleting or self.disrupted
 
     @property
     def finished(self) -> bool:
@@ -118,6 +136,7 @@ def pod(raw: Mapping[str, Any]) -> Pod:
         retire=RetireIntent.load(annotations.get(RETIRE_ANNOTATION), meta["uid"]),
         deletion_cost=annotations.get(DELETION_COST),
         decision=annotations.get(DECISION_ANNOTATION),
+        disrupted=true("DisruptionTarget"),
     )
 
 
