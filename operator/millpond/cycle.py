@@ -18,7 +18,7 @@ from millpond.kube.world import Holdings, World
 from millpond.kube.writer import Writer
 from millpond.router.config import AppRoutes
 from millpond.router.control import Published, RouterControl
-from millpond_policies.actions import Verdict
+from millpond_policies.actions import Steer, Verdict
 from millpond_policies.model import App
 from millpond_policies.plan import plan
 
@@ -67,8 +67,8 @@ class Cycle:
         seen = snapshot(candidates, holdings, self.learner.knowledge, in_flight, now_s)
         self.apps = {app.key: app for app in seen.apps}
         verdicts = plan(seen, now_s)
-        await self._apply(verdicts, candidates, holdings)
-        await self._report(candidates, problems, verdicts, published, now_s)
+        carried_out = await self._apply(verdicts, candidates, holdings)
+        await self._report(candidates, problems, carried_out, published, now_s)
 
     def _holdings(self, candidates: Iterable[str]) -> dict[str, Holdings]:
         """Of every candidate; what belongs to apps that are being deleted is left to the garbage collector."""
@@ -120,7 +120,9 @@ class Cycle:
         verdicts: Iterable[Verdict],
         candidates: Mapping[str, Candidate],
         holdings: Mapping[str, Holdings],
-    ) -> None:
+    ) -> list[Verdict]:
+        """The verdicts that hold now: what failed is decided again in the next cycle."""
+        carried_out = []
         for verdict in verdicts:
             try:
                 wrote = await self.hands.apply(verdict, candidates[verdict.app], holdings[verdict.app])
@@ -128,6 +130,9 @@ class Cycle:
                 log.warning("%s: %s: %s", verdict.app, type(verdict).__name__, error)
                 continue
             self.on_verdict(verdict, wrote)
+            if wrote or not isinstance(verdict, Steer):
+                carried_out.append(verdict)
+        return carried_out
 
     async def _report(
         self,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from millpond_policies.reasons import Reason
+from millpond_policies.release import Progress
 
 Input: TypeAlias = float | int | str | None
 
@@ -84,5 +85,15 @@ class Hold:
     because: Because
 
 
-Action: TypeAlias = Grow | CancelStarting | Retire | CancelRetire
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steer:
+    """Bring a rollout to this point: what is to be remembered, and what the routers shall do."""
+
+    app: str
+    edition: str
+    to: Progress
+    because: Because
+
+
+Action: TypeAlias = Grow | CancelStarting | Retire | CancelRetire | Steer
 Verdict: TypeAlias = Action | Hold

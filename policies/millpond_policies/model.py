@@ -6,6 +6,7 @@ from enum import StrEnum
 from millpond_policies.goals import Goal as Goal
 from millpond_policies.goals import GoalKind as GoalKind
 from millpond_policies.learning import Memory
+from millpond_policies.release import Evidence, Progress, Way
 
 
 class Mode(StrEnum):
@@ -52,12 +53,15 @@ class EditionView:
     ordered: int  # spec.replicas of its ReplicaSet
     memory: Memory = field(default_factory=Memory)
     freshness: Freshness = Freshness.MISSING
+    evidence: Evidence = field(default_factory=Evidence)  # since the present step of a rollout began
+    stuck: str | None = None  # why its servers do not start, e.g. ImagePullBackOff
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class App:
     key: str  # namespace/name
-    edition: str  # the one that spec names; always among `editions`
+    edition: str  # the one that spec names
+    active: str = ""  # the one that serves; empty: as `edition`
     goal: Goal
     min_servers: int
     max_servers: int
@@ -66,8 +70,16 @@ class App:
     manual_servers: int = 1
     paused_until_s: float | None = None  # None: not paused
     static: bool = False  # its pool is allocated by hand
+    way: Way = field(default_factory=Way)  # how a new edition takes over
+    progress: Progress | None = None  # of the last rollout
+    watched_since_s: float = 0.0  # since when this operator has looked at it
     editions: tuple[EditionView, ...] = ()
     servers: tuple[Server, ...] = ()
+
+    @property
+    def serving(self) -> str:
+        """The edition that serves: it is sized while no rollout is under way."""
+        return self.active or self.edition
 
     def view(self, edition: str) -> EditionView | None:
         return next((e for e in self.editions if e.name == edition), None)

@@ -4,13 +4,18 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from millpond_policies import rollout, scaling
-from millpond_policies.actions import CancelRetire, CancelStarting, Grow, Hold, Retire, Verdict
-from millpond_policies.model import App, ServerState, Snapshot
-
-STAGES = (
-    rollout.judge,  # keep promises already made: an edition swap goes on before anything is sized
-    scaling.judge,  # then size what the app needs, on top of what the swap just ordered
+from millpond_policies.actions import (
+    Because,
+    CancelRetire,
+    CancelStarting,
+    Grow,
+    Hold,
+    Retire,
+    Steer,
+    Verdict,
 )
+from millpond_policies.model import App, ServerState, Snapshot
+from millpond_policies.reasons import Reason
 
 
 def plan(snapshot: Snapshot, now_s: float) -> tuple[Verdict, ...]:
@@ -20,14 +25,24 @@ def plan(snapshot: Snapshot, now_s: float) -> tuple[Verdict, ...]:
 
 
 def judge(app: App, now_s: float) -> tuple[Verdict, ...]:
-    """Each stage sees what the earlier ones leave. A hold is only said when no stage acts."""
-    verdicts: tuple[Verdict, ...] = ()
-    for stage in STAGES:
-        found = stage(app, now_s)
-        app = after(app, found)
-        verdicts += found
+    """Promises already made come first: a rollout under way decides alone; otherwise what serves is sized.
+
+    Each stage sees what the earlier ones leave. A hold is only said when no stage acts.
+    """
+    verdicts = rollout.judge(app, now_s)
+    if rollout.under_way(app):
+        verdicts = verdicts or (_hold(app, now_s),)
+    else:
+        verdicts += scaling.judge(replace(after(app, verdicts), edition=app.serving), now_s)
     actions = tuple(v for v in verdicts if not isinstance(v, Hold))
     return actions or verdicts[:1]
+
+
+def _hold(app: App, now_s: float) -> Hold:
+    paused = app.paused_until_s is not None and now_s < app.paused_until_s
+    now = sum(e.ordered for e in app.editions)
+    reason = Reason.PAUSED if paused else Reason.EDITION_SWAP
+    return Hold(app=app.key, edition=app.edition, because=Because(reason=reason, servers=now, wanted=now))
 
 
 def after(app: App, verdicts: Iterable[Verdict]) -> App:
@@ -43,6 +58,8 @@ def after(app: App, verdicts: Iterable[Verdict]) -> App:
                 app = _turned(app, verdict.uid, ServerState.DRAINING)
             case CancelRetire():
                 app = _turned(app, verdict.uid, ServerState.SERVING)
+            case Steer():
+                app = replace(app, progress=verdict.to)
             case Hold():
                 pass
     return app

@@ -9,12 +9,11 @@ from millpond.kube.objects import Pod
 from millpond.kube.resolve import Problem, Resolver
 from millpond.kube.routes import app_routes
 from millpond.kube.status import status
-from millpond.kube.writer import edition_states
 from millpond_policies.actions import Because, Grow, Hold
 from millpond_policies.model import App, EditionView, Goal, GoalKind, Server, ServerState
 from millpond_policies.reasons import Reason
 
-from kube.builders import POD, SET, app, edition, holdings, retiring, sibling
+from kube.builders import POD, app, holdings, retiring, sibling
 
 NOW_S = 1_800_000_000.0
 
@@ -159,17 +158,6 @@ def test_a_victim_and_a_pod_being_deleted_stay_as_draining_endpoints():
         ("127.9.0.2", True),
         ("127.9.0.3", False),
     ]
-
-
-def test_a_new_edition_takes_over_when_it_serves_as_much_as_the_old_one():
-    old, new = sibling("b"), replace(POD, edition="v2", name="cart-v2-a", uid="uid-v2")
-    sets = {"v1": SET, "v2": replace(SET, edition="v2")}
-    both = {"v1": edition("v1"), "v2": edition("v2", state=None)}
-    starting = holdings(old, replace(new, gate=None), sets=sets, **both)
-    assert edition_states("v2", starting) == {"v1": "Active", "v2": "Draining"}
-    assert edition_states("v2", holdings(old, new, sets=sets, **both)) == {"v1": "Draining", "v2": "Active"}
-    took_over = {"v1": edition("v1", state="Draining"), "v2": edition("v2")}
-    assert edition_states("v2", holdings(new, sets=sets, **took_over)) == {"v1": "Retired", "v2": "Active"}
 
 
 def raw_app(name: str, created: str, host: str = "cart.test", **spec):

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from millpond_policies.actions import CancelRetire, CancelStarting, Grow, Hold, Retire, Verdict
+from millpond_policies.actions import CancelRetire, CancelStarting, Grow, Hold, Retire, Steer, Verdict
 from millpond_policies.capacity import Capacity
 from millpond_policies.goals import Goal, GoalKind
 from millpond_policies.learning import Memory, Sample, learn
@@ -99,6 +99,8 @@ def said(verdict: Verdict) -> str:
             what = f" {verdict.to}"
         case Retire() | CancelRetire():
             what = f" {verdict.name}"
+        case Steer():
+            what = f" {verdict.to.phase.value} {verdict.to.step}/{verdict.to.weight}%"
         case Hold():
             pass
     return f"{type(verdict).__name__}{what} {verdict.because.reason.value}"

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from millpond.api.status import Decision
 from millpond.clock import rfc3339
-from millpond_policies.actions import CancelRetire, CancelStarting, Grow, Hold, Input, Retire, Verdict
+from millpond_policies.actions import CancelRetire, CancelStarting, Grow, Hold, Input, Retire, Steer, Verdict
 
 KEPT = 20
 Entry = dict[str, Any]
@@ -90,6 +90,8 @@ def _message(verdict: Verdict) -> str:
             return f"drain {name}, then delete it: {now} → {now - 1} servers"
         case CancelRetire(name=name):
             return f"let {name} serve again: {now} servers"
+        case Steer(to=to):
+            return f"rollout of {to.edition} {to.phase.value}, step {to.step}, {to.weight} %: {to.message}"
         case Hold():
             return f"stay at {now} {'server' if now == 1 else 'servers'}"
 

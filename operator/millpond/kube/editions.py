@@ -1,13 +1,14 @@
 """Editions and their ReplicaSets: one immutable version of an app, one ReplicaSet that keeps its servers alive."""
 
+import contextlib
 from typing import Any
 
 from millpond.api.elasticapp import ElasticAppSpec
 from millpond.api.names import API_VERSION, LABEL_APP, LABEL_EDITION, edition_object
 from millpond.api.template import template_hash
-from millpond.kube import paths
+from millpond.kube import paths, rollouts
 from millpond.kube.client import Api
-from millpond.kube.errors import Conflict, Forbidden, Invalid
+from millpond.kube.errors import Conflict, Forbidden, Invalid, NotFound
 from millpond.kube.resolve import Candidate, Problem
 from millpond.kube.template import server_template
 from millpond.kube.world import Holdings, World
@@ -42,10 +43,24 @@ class Editions:
                 message=f"spec.edition: edition {spec.edition!r} exists with another template; "
                 "give the new template a new edition name",
             )
+        needed = (spec.edition, rollouts.active(app, holdings))
         for name, edition in holdings.editions.items():
-            if name not in holdings.sets and (name == spec.edition or holdings.pods_of(name)):
+            if name not in holdings.sets and (name in needed or holdings.pods_of(name)):
                 await self._create_set(app, spec, edition, holdings)
+        await self._forget_oldest(app, spec, holdings)
         return problem
+
+    async def _forget_oldest(self, app: Candidate, spec: ElasticAppSpec, holdings: Holdings) -> None:
+        """Of the retired editions, the newest ``historyLimit`` are kept for an undo."""
+        states, last = rollouts.states(app, holdings), rollouts.progress(app)
+        spared = {spec.edition, *((last.edition, last.origin) if last else ())}
+        retired = [n for n, state in states.items() if state == "Retired" and n not in spared]
+        retired.sort(key=lambda n: str(holdings.editions[n]["metadata"]["creationTimestamp"]), reverse=True)
+        for name in retired[spec.history_limit :]:
+            edition = holdings.editions.pop(name)
+            path = paths.editions(app.namespace, edition["metadata"]["name"])
+            with contextlib.suppress(NotFound):
+                await self.api.delete(path, uid=edition["metadata"]["uid"])
 
     async def _create_edition(
         self, app: Candidate, spec: ElasticAppSpec, holdings: Holdings
@@ -94,7 +109,8 @@ class Editions:
         self, app: Candidate, spec: ElasticAppSpec, edition: Raw, holdings: Holdings
     ) -> None:
         name = edition["spec"]["edition"]
-        body = replicaset_object(app, spec, edition)
+        serves = rollouts.active(app, holdings) == name
+        body = replicaset_object(app, spec, edition, serves=serves)
         try:
             created = await self.api.create(paths.replicasets(app.namespace), body)
         except Conflict:
@@ -131,7 +147,7 @@ def new_edition(app: Candidate, spec: ElasticAppSpec, digest: str) -> Raw:
     }
 
 
-def replicaset_object(app: Candidate, spec: ElasticAppSpec, edition: Raw) -> Raw:
+def replicaset_object(app: Candidate, spec: ElasticAppSpec, edition: Raw, *, serves: bool) -> Raw:
     name = edition["metadata"]["name"]
     labels = {LABEL_APP: app.name, LABEL_EDITION: edition["spec"]["edition"]}
     return {
@@ -146,20 +162,20 @@ def replicaset_object(app: Candidate, spec: ElasticAppSpec, edition: Raw) -> Raw
             ],
         },
         "spec": {
-            "replicas": first_replicas(spec, edition),
+            "replicas": first_replicas(spec, edition, serves=serves),
             "selector": {"matchLabels": labels},
             "template": server_template(app, spec, edition),
         },
     }
 
 
-def first_replicas(spec: ElasticAppSpec, edition: Raw) -> int:
+def first_replicas(spec: ElasticAppSpec, edition: Raw, *, serves: bool) -> int:
     """How many servers a new ReplicaSet orders: what the edition had before if the set was lost, else the floor.
 
-    An old edition whose set is gone starts at none: the plan decides whether it is still needed.
+    An edition that does not serve starts at none: its rollout decides.
     """
     had = int((edition.get("status") or {}).get("replicas", 0))
-    if edition["spec"]["edition"] != spec.edition:
+    if not serves:
         return had
     floor = spec.replicas if spec.mode is Mode.MANUAL else spec.servers.min
     return max(had, floor)

@@ -9,6 +9,7 @@ from millpond.router.config import cluster_name
 from millpond.router.telemetry import Collected
 from millpond_policies.learning import Memory, Sample, learn, learn_start
 from millpond_policies.model import Freshness, Goal
+from millpond_policies.release import Evidence
 
 STALE_AFTER_S = 5.0  # routers report every second; five missed reports are no hiccup
 STALE_WINDOWS = 2.5  # who reports more seldom may miss one report
@@ -35,6 +36,8 @@ class Known:
     last_s: float | None = None  # the newest observation
     last_complete_s: float | None = None
     window_s: float = 0.0
+    evidence: Evidence = field(default_factory=Evidence)
+    evidence_since_s: float | None = None
 
     def freshness(self, now_s: float) -> Freshness:
         """FRESH only while complete observations keep coming."""
@@ -52,7 +55,15 @@ class Known:
 class Knowledge:
     """Memories by (app key, edition). Loaded from Edition status, so a restarted operator forgets nothing."""
 
+    since_s: float = 0.0  # when this operator began to look
     _known: dict[tuple[str, str], Known] = field(default_factory=dict)
+
+    def judge_since(self, app: str, editions: Iterable[str], since_s: float | None) -> None:
+        """A rollout's step began then: what is seen of its editions is collected anew. Kept in memory only."""
+        for edition in editions:
+            known = self.of(app, edition)
+            if known.evidence_since_s != since_s:
+                known.evidence_since_s, known.evidence = since_s, Evidence()
 
     def of(self, app: str, edition: str, raw: Mapping[str, Any] | None = None) -> Known:
         key = (app, edition)
@@ -98,6 +109,14 @@ class Knowledge:
             complete=observed.complete,
         )
         known.memory = learn(known.memory, sample, goal)
+        if known.evidence_since_s is not None and observed.complete:
+            known.evidence = known.evidence.plus(
+                observed.requests,
+                observed.errors,
+                observed.sum_ms,
+                observed.histogram,
+                young=10 * sample.young > sample.serving,
+            )
 
     def started(self, pod: Pod, seconds: float) -> None:
         """A server of this edition took so long from its creation until it was routed."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from millpond.api.dynamicpool import Zone
+from millpond.kube import rollouts
 from millpond.kube.knowledge import Knowledge
 from millpond.kube.objects import Pod, ReplicaSet
 from millpond.kube.resolve import Candidate
@@ -19,18 +20,18 @@ def snapshot(
     in_flight: InFlight,
     now_s: float,
 ) -> Snapshot:
-    """All apps that may be acted on: no problem in their way, and their edition exists."""
+    """All apps that may be acted on: no problem in their way, and an edition of theirs exists."""
     return Snapshot(
         apps=tuple(
             app_view(candidate, holdings[key], knowledge, in_flight, now_s)
             for key, candidate in sorted(candidates.items())
-            if candidate.problem is None and key in holdings and _has_edition(candidate, holdings[key])
+            if candidate.problem is None and key in holdings and _serves(candidate, holdings[key])
         )
     )
 
 
-def _has_edition(candidate: Candidate, holdings: Holdings) -> bool:
-    return candidate.spec is not None and candidate.spec.edition in holdings.sets
+def _serves(candidate: Candidate, holdings: Holdings) -> bool:
+    return candidate.spec is not None and rollouts.active(candidate, holdings) in holdings.sets
 
 
 def app_view(
@@ -40,9 +41,12 @@ def app_view(
     assert spec is not None
     assert policy is not None
     assert pool is not None
+    serves = rollouts.active(app, holdings) or spec.edition
+    named = spec.edition if spec.edition in holdings.sets else serves  # one that was refused changes nothing
     return App(
         key=app.key,
-        edition=spec.edition,
+        edition=named,
+        active=serves,
         goal=app.goal,
         min_servers=spec.servers.min,
         max_servers=spec.servers.max,
@@ -51,6 +55,9 @@ def app_view(
         manual_servers=spec.replicas,
         paused_until_s=paused_until_s(app),
         static=pool.zone is Zone.STATIC,
+        way=rollouts.way(app, holdings, now_s),
+        progress=rollouts.progress(app),
+        watched_since_s=knowledge.since_s,
         editions=tuple(
             _edition_view(app, holdings, name, knowledge, now_s) for name in sorted(holdings.sets)
         ),
@@ -82,6 +89,8 @@ def _edition_view(
         ordered=holdings.sets[name].replicas,
         memory=known.memory,
         freshness=known.freshness(now_s),
+        evidence=known.evidence,
+        stuck=next((pod.waiting for pod in holdings.pods_of(name) if pod.waiting), None),
     )
 
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable
 
+from millpond.kube import rollouts
 from millpond.kube.objects import Pod
 from millpond.kube.resolve import Candidate
 from millpond.kube.world import Holdings
-from millpond.router.config import AppRoutes, EditionRoute, Endpoint, Match
+from millpond.router.config import AppRoutes, EditionRoute, Endpoint, Match, Preview
+from millpond_policies.release import Phase
 
 
 def app_routes(app: Candidate, holdings: Holdings) -> AppRoutes | None:
@@ -25,26 +27,49 @@ def app_routes(app: Candidate, holdings: Holdings) -> AppRoutes | None:
     return AppRoutes(
         key=app.key,
         matches=matches,
-        editions=tuple(
-            EditionRoute(
-                name=name,
-                endpoints=_endpoints(holdings.pods_of(name), spec.port),
-                weight=100 if name == active_edition(app, holdings) else 0,
-            )
-            for name in sorted(holdings.editions)
-            if name == active_edition(app, holdings) or holdings.pods_of(name)
-        ),
+        editions=_editions(app, holdings),
         affinity_cookie=spec.affinity.cookie if spec.affinity else None,
     )
 
 
-def active_edition(app: Candidate, holdings: Holdings) -> str | None:
-    """The edition that gets new requests: the one whose status says Active, else the one that spec names."""
-    active = [n for n, raw in holdings.editions.items() if (raw.get("status") or {}).get("state") == "Active"]
-    named = app.spec.edition if app.spec else None
-    if named in active or not active:
-        return named if named in holdings.editions else next(iter(sorted(holdings.editions)), None)
-    return sorted(active)[0]
+def _editions(app: Candidate, holdings: Holdings) -> tuple[EditionRoute, ...]:
+    assert app.spec is not None
+    shares = weights(app, holdings)
+    return tuple(
+        EditionRoute(
+            name=name,
+            endpoints=_endpoints(holdings.pods_of(name), app.spec.port),
+            weight=shares.get(name, 0),
+            preview=_preview(app, name),
+        )
+        for name in sorted(holdings.editions)
+        if shares.get(name) or holdings.pods_of(name)
+    )
+
+
+def weights(app: Candidate, holdings: Holdings) -> dict[str, int]:
+    """Percent of new sessions by edition; all others only finish what they have."""
+    serves, last = rollouts.active(app, holdings), rollouts.progress(app)
+    if last is None or last.phase.final or last.edition not in holdings.editions or serves is None:
+        return {serves: 100} if serves else {}
+    return {serves: 100 - last.weight, last.edition: last.weight}
+
+
+def _preview(app: Candidate, edition: str) -> Preview | None:
+    """Who reaches an edition that has no share yet: testers; in a step by header, whoever has it."""
+    last = rollouts.progress(app)
+    if app.spec is None or last is None or last.phase.final or last.edition != edition or last.weight:
+        return None
+    rollout = app.spec.rollout
+    step = rollout.planned_steps[last.step - 1] if 0 < last.step <= len(rollout.planned_steps) else None
+    if step is not None:
+        return Preview(header=(step.header.name, step.header.value)) if step.header else None
+    if rollout.preview is None or last.phase is Phase.ROLLING_BACK:
+        return None
+    return Preview(
+        header=(rollout.preview.header, edition) if rollout.preview.header else None,
+        hosts=(rollout.preview.host,) if rollout.preview.host else (),
+    )
 
 
 def _endpoints(pods: Iterable[Pod], port: int) -> tuple[Endpoint, ...]:

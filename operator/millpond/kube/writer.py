@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from millpond.kube import paths
+from millpond.kube import paths, rollouts
 from millpond.kube.client import Api
 from millpond.kube.knowledge import Knowledge
 from millpond.kube.resolve import Candidate, Problem
@@ -34,13 +34,13 @@ class Writer:
         trouble: str | None,
     ) -> None:
         """The app's own status. ``rejected``: what the routers said when they refused its routes; ``trouble``: why
-        Prometheus does not tell its response time."""
+        Prometheus does not tell its response time. How far a rollout is, is written when it is decided."""
         if problem is None and rejected is not None:
             problem = Problem(
                 reason=Reason.ROUTER_REJECTED, message=f"the routers refuse its routes: {rejected}"
             )
         after = status(app, held, view, problem, tuple(verdicts), now_s, trouble)
-        if after != app.status:
+        if after != {name: value for name, value in app.status.items() if name != "rollout"}:
             path = paths.elasticapps(app.namespace, app.name, "status")
             self.world.apps.store.own(await self.api.patch(path, {"status": after}, kind="merge"))
 
@@ -48,7 +48,7 @@ class Writer:
         """State, replicas and what was learned: the last only when it moved enough to be worth a write."""
         if app.spec is None:
             return
-        states = edition_states(app.spec.edition, held)
+        states = rollouts.states(app, held)
         for name, raw in held.editions.items():
             before = raw.get("status") or {}
             known = knowledge.of(app.key, name, raw)
@@ -92,21 +92,3 @@ def _replacing(before: Raw, after: Raw) -> dict[str, Any]:
     """A merge patch in which learned values that are no longer there are taken out."""
     gone = {k: None for k in before.get("learned") or {} if k not in after["learned"]}
     return {"status": {**after, "learned": {**after["learned"], **gone}}}
-
-
-def edition_states(named: str, held: Holdings) -> dict[str, str]:
-    """Active: gets new requests. Draining: finishes the old ones. Retired: has no servers any more.
-
-    The edition that spec names takes over when it has as many serving servers as the one that serves now.
-    """
-    if named not in held.editions:  # it could not be made: all stays as it is
-        return {n: (raw.get("status") or {}).get("state") or "Draining" for n, raw in held.editions.items()}
-    serving = {n: sum(bool(p.gate and p.containers_ready) for p in held.pods_of(n)) for n in held.editions}
-    now = {n: (raw.get("status") or {}).get("state") for n, raw in held.editions.items()}
-    others = [n for n in held.editions if n != named and now[n] == "Active" and held.pods_of(n)]
-    takes_over = now.get(named) == "Active" or all(0 < serving[named] >= serving[n] for n in others)
-    active = named if takes_over or not others else others[0]
-    return {
-        n: "Active" if n == active else "Draining" if held.pods_of(n) or n == named else "Retired"
-        for n in held.editions
-    }

@@ -1,0 +1,208 @@
+"""A rollout between API objects and policies: what is written is read again, and routers follow it."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from millpond.kube import rollouts
+from millpond.kube.resolve import Candidate
+from millpond.kube.routes import app_routes
+from millpond.kube.status import status
+from millpond.kube.world import Holdings
+from millpond.router.config import Preview
+from millpond_policies.actions import Because, Steer
+from millpond_policies.reasons import Reason
+from millpond_policies.release import Needs, Phase, Progress, Step, Way
+from millpond_policies.strategy import Strategy
+
+from kube.builders import POD, SET, app, edition, holdings, sibling
+
+NOW_S = 1_800_000_000.0
+GOING = Progress(
+    edition="v2",
+    origin="v1",
+    strategy=Strategy.CANARY,
+    phase=Phase.PROGRESSING,
+    step=1,
+    weight=10,
+    servers=4,
+    started_s=NOW_S - 100,
+    step_s=NOW_S - 10,
+    reason=Reason.NEXT_STEP,
+    message="step 1 of 3",
+)
+WAITING = replace(
+    GOING, phase=Phase.WAITING, step=0, weight=0, needs=Needs.APPROVE, until_s=NOW_S + 60, message=""
+)
+
+
+def rolling(progress: Progress | None, **rollout: Any) -> Candidate:
+    """An app that serves v1 and names v2, with this rollout in its status."""
+    named = app(edition="v2", rollout={"strategy": "Canary", **rollout})
+    told = {} if progress is None else {"rollout": rollouts.dump(progress, Way())}
+    return replace(named, raw={**named.raw, "status": told})
+
+
+def both(state_v2: str | None = None, **changes: Any) -> Holdings:
+    new = replace(POD, edition="v2", name="cart-v2-a", uid="uid-v2", address="127.9.0.2", **changes)
+    sets = {"v1": SET, "v2": replace(SET, edition="v2")}
+    return holdings(sibling("b"), new, sets=sets, v1=edition("v1"), v2=edition("v2", state=state_v2))
+
+
+@pytest.mark.parametrize("progress", [GOING, WAITING], ids=["in a step", "waiting"])
+def test_what_is_written_is_read_again(progress: Progress) -> None:
+    assert rollouts.progress(rolling(progress)) == progress
+
+
+def test_what_does_not_hold_any_more_is_taken_out_of_status() -> None:
+    told = rollouts.dump(GOING, Way())
+    assert {told["until"], told["needs"], told["emergency"]} == {None}
+
+
+@pytest.mark.parametrize("broken", [{}, {"edition": "v2"}, {**rollouts.dump(GOING, Way()), "phase": "Odd"}])
+def test_a_status_that_cannot_be_read_is_none(broken: dict[str, Any]) -> None:
+    named = app()
+    assert rollouts.progress(replace(named, raw={**named.raw, "status": {"rollout": broken}})) is None
+
+
+def test_the_way_of_a_rollout_is_what_spec_says() -> None:
+    steps = [{"weight": 20, "pause": "2m", "approval": True}, {"header": {"name": "x-canary", "value": "y"}}]
+    told = rolling(
+        None, steps=steps, groupSize=2, soak="1m", promote={"edition": "v2", "step": 1}, abort="v9"
+    )
+    way = rollouts.way(told, both(), NOW_S)
+    assert way.steps == (Step(weight=20, pause_s=120, approval=True), Step(weight=0))
+    assert (way.group, way.soak_s, way.promoted, way.aborted) == (2, 60, 1, False)
+
+
+def test_a_promotion_of_another_edition_does_not_count() -> None:
+    told = rolling(None, promote={"edition": "v1", "step": 1}, abort="v2")
+    way = rollouts.way(told, both(), NOW_S)
+    assert (way.promoted, way.aborted) == (-1, True)
+
+
+def test_a_major_edition_waits_for_the_annotation_of_an_approver() -> None:
+    major, held = rolling(None, major=True), both()
+    assert rollouts.way(major, held, NOW_S).unapproved
+    note = {rollouts.APPROVAL_ANNOTATION: json.dumps({"by": "ann", "reason": "tested"})}
+    held.editions["v2"]["metadata"]["annotations"] = note
+    assert not rollouts.way(major, held, NOW_S).unapproved
+    held.editions["v2"]["metadata"]["annotations"] = {rollouts.APPROVAL_ANNOTATION: "yes"}
+    assert rollouts.way(major, held, NOW_S).unapproved
+    assert not rollouts.way(rolling(None, major=True, emergency="fire"), held, NOW_S).unapproved
+
+
+def test_change_windows_of_app_and_pool_both_count() -> None:
+    midnight = 1_800_057_600.0  # 2027-01-16 00:00 UTC
+    mornings = [{"start": "06:00", "end": "08:00"}]
+    closed = app(edition="v2", changeWindows=mornings)
+    assert rollouts.closed_until_s(closed, midnight) == midnight + 6 * 3600
+    assert rollouts.closed_until_s(closed, midnight + 7 * 3600) is None
+    assert closed.pool is not None
+    later = closed.pool.model_validate(
+        {"nodeSelector": {}, "changeWindows": [{"start": "09:00", "end": "10:00"}]}
+    )
+    assert rollouts.closed_until_s(replace(closed, pool=later), midnight) == midnight + 9 * 3600
+
+
+@pytest.mark.parametrize(
+    ("progress", "serves"),
+    [
+        pytest.param(None, "v1", id="before any rollout: the one whose state is Active"),
+        pytest.param(GOING, "v1", id="under way: the one that it comes from"),
+        pytest.param(replace(GOING, phase=Phase.COMPLETED), "v2", id="completed: the new one"),
+        pytest.param(replace(GOING, phase=Phase.ROLLED_BACK), "v1", id="rolled back: the old one"),
+    ],
+)
+def test_the_edition_that_serves(progress: Progress | None, serves: str) -> None:
+    assert rollouts.active(rolling(progress), both()) == serves
+
+
+@pytest.mark.parametrize(
+    ("progress", "states"),
+    [
+        pytest.param(GOING, {"v1": "Active", "v2": "Validating"}, id="under way"),
+        pytest.param(
+            replace(GOING, phase=Phase.COMPLETED), {"v1": "Draining", "v2": "Active"}, id="completed"
+        ),
+        pytest.param(replace(GOING, phase=Phase.ABORTED), {"v1": "Active", "v2": "Draining"}, id="given up"),
+    ],
+)
+def test_states(progress: Progress, states: dict[str, str]) -> None:
+    assert rollouts.states(rolling(progress), both()) == states
+
+
+def test_an_edition_without_servers_is_retired() -> None:
+    done = rolling(replace(GOING, phase=Phase.COMPLETED))
+    alone = replace(both(), pods=[p for p in both().pods if p.edition == "v2"])
+    assert rollouts.states(done, alone) == {"v1": "Retired", "v2": "Active"}
+
+
+def shares(candidate: Candidate) -> dict[str, tuple[int, Preview | None]]:
+    routes = app_routes(candidate, both())
+    assert routes is not None
+    return {e.name: (e.weight, e.preview) for e in routes.editions}
+
+
+def test_routers_share_new_sessions_as_the_rollout_says() -> None:
+    assert shares(rolling(GOING)) == {"v1": (90, None), "v2": (10, None)}
+    assert shares(rolling(replace(GOING, phase=Phase.COMPLETED)))["v2"] == (100, None)
+    assert shares(rolling(replace(GOING, phase=Phase.ROLLED_BACK)))["v2"] == (0, None)
+
+
+def test_an_edition_that_validates_is_reached_by_preview_only() -> None:
+    preview = {"header": "x-millpond-edition", "host": "preview.cart.test"}
+    told = rolling(replace(GOING, step=0, weight=0, phase=Phase.VALIDATING), preview=preview)
+    assert shares(told) == {
+        "v1": (100, None),
+        "v2": (0, Preview(header=("x-millpond-edition", "v2"), hosts=("preview.cart.test",))),
+    }
+    assert shares(rolling(replace(GOING, step=0, weight=0)))["v2"] == (0, None)
+
+
+def test_a_step_by_header_sends_those_who_have_it() -> None:
+    steps = [{"header": {"name": "x-canary", "value": "yes"}}]
+    told = rolling(replace(GOING, weight=0), steps=steps)
+    assert shares(told)["v2"] == (0, Preview(header=("x-canary", "yes"), hosts=()))
+
+
+def rolling_out(candidate: Candidate, *verdicts: Steer) -> tuple[str, str]:
+    from millpond.kube.knowledge import Knowledge
+    from millpond.kube.observe import app_view
+
+    held = both()
+    view = app_view(candidate, held, Knowledge(), {}, NOW_S)
+    found = status(candidate, held, view, None, verdicts, NOW_S)
+    return next((c["status"], c["reason"]) for c in found["conditions"] if c["type"] == "RollingOut")
+
+
+def test_the_condition_is_true_from_the_first_moment_and_false_in_the_cycle_that_ends_it() -> None:
+    assert rolling_out(rolling(None)) == ("True", "NewEdition")
+    assert rolling_out(rolling(GOING)) == ("True", "NextStep")
+    done = replace(GOING, phase=Phase.COMPLETED, reason=Reason.TOOK_OVER)
+    because = Because(reason=Reason.TOOK_OVER, servers=4, wanted=4)
+    told = Steer(app="shop/cart", edition="v2", to=done, because=because)
+    assert rolling_out(rolling(GOING), told) == ("False", "TookOver")
+    assert rolling_out(rolling(replace(GOING, phase=Phase.ROLLED_BACK))) == ("False", "NextStep")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "event"),
+    [
+        pytest.param(None, GOING, Reason.ROLLOUT_STARTED, id="begun"),
+        pytest.param(GOING, replace(GOING, step=2), Reason.ROLLOUT_STEPPED, id="the next step"),
+        pytest.param(GOING, replace(GOING, servers=5), None, id="more servers are no news"),
+        pytest.param(GOING, replace(GOING, phase=Phase.ROLLED_BACK), Reason.ROLLED_BACK, id="taken back"),
+        pytest.param(
+            replace(GOING, phase=Phase.ROLLING_BACK),
+            replace(GOING, phase=Phase.ROLLED_BACK),
+            None,
+            id="its end was told at its beginning",
+        ),
+        pytest.param(GOING, replace(GOING, phase=Phase.COMPLETED), Reason.ROLLOUT_COMPLETED, id="done"),
+    ],
+)
+def test_events(before: Progress | None, after: Progress, event: Reason | None) -> None:
+    assert rollouts.news(before, after) is event
