@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 from aiohttp import web
@@ -62,7 +62,7 @@ class Server:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    async def _answer(self, request: web.Request) -> web.Response:
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
         self.requests += 1
         self.active += 1
         try:
@@ -70,6 +70,9 @@ class Server:
             return web.Response(text=self.name, status=int(request.query.get("status", 200)))
         finally:
             self.active -= 1
+
+
+S = TypeVar("S", bound=Server)
 
 
 @dataclass(frozen=True)
@@ -110,8 +113,8 @@ class World:
         self.http: aiohttp.ClientSession
         self.control: RouterControl
 
-    async def server(self, name: str) -> Server:
-        server = Server(name)
+    async def server(self, name: str, kind: type[S] = Server) -> S:  # type: ignore[assignment]
+        server = kind(name)
         await server.start()
         self._stack.push_async_callback(server.stop)
         return server

@@ -4,6 +4,8 @@ Everything else comes by xDS. A router listens only after it got its first confi
 an empty one, and keeps the last one while the operator is away.
 """
 
+import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -17,13 +19,17 @@ ROUTER_HEADER = "x-millpond-router"
 _TYPES = "type.googleapis.com/envoy.extensions"
 _ADS = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
 _MEASURED = (
-    # Editions only: their names have slashes and no dots, those of the router's own clusters don't.
-    r"cluster\.[^.]+/[^.]+\.upstream_rq_(completed|[1-5]xx|active|pending_active|time|retry|cancelled|rx_reset|tx_reset)",
-    r"cluster\.[^.]+/[^.]+\.membership_(healthy|total)",
+    # Editions only: their names have slashes and no dots, those of the router's own clusters don't. After a ~: streams.
+    r"cluster\.[^.~]+/[^.~]+\.upstream_rq_(completed|[1-5]xx|active|pending_active|time|retry|cancelled|rx_reset|tx_reset)",
+    r"cluster\.[^.~]+/[^.~]+\.membership_(healthy|total)",
+    r"cluster\.[^.]+/[^.]+~[^.]+\.upstream_rq_(completed|[1-5]xx)",
     r"http\.apps\.downstream_(rq_(total|active|[1-5]xx)|cx_(total|active))",
     r"control_plane\.connected_state",
     r"server\.(live|uptime|memory_allocated)",
 )
+
+_UNREPORTED = ("healthy", ".cx_active", ".membership_total")
+"""Measured for Prometheus; of no use to the operator, for whom gauges are most of a report."""
 
 
 def router_key(name: str, stats: str) -> str:
@@ -121,8 +127,21 @@ def _sink(channel: Json) -> Json:
             "report_histograms_as_deltas": True,
             "emit_tags_as_attributes": True,
             "use_tag_extracted_name": True,
+            "custom_metric_conversions": _dropped(_UNREPORTED),
         },
     }
+
+
+def _dropped(endings: Sequence[str]) -> Json:
+    matching = f"{_TYPES}.matching.common_inputs.stats.v3"
+    name = {"name": "name", "typed_config": {"@type": f"{matching}.StatFullNameMatchInput"}}
+    drop = {"@type": f"{_TYPES}.stat_sinks.open_telemetry.v3.SinkConfig.DropAction"}
+    ends = [{"single_predicate": {"input": name, "value_match": {"suffix": ending}}} for ending in endings]
+    matcher = {
+        "predicate": {"or_matcher": {"predicate": ends}},
+        "on_match": {"action": {"name": "otlp_metric_drop_action", "typed_config": drop}},
+    }
+    return {"matcher_list": {"matchers": [matcher]}}
 
 
 def _apps_listener(listen: str) -> Json:
@@ -162,9 +181,21 @@ _ROUTER_FILTER = {
 }
 
 
+def _keepalive() -> Sequence[Json]:
+    """A client that vanished is noticed within 90 s; its silent stream would otherwise count for an hour."""
+    wanted = (("SOL_SOCKET", "SO_KEEPALIVE", 1), ("IPPROTO_TCP", "TCP_KEEPIDLE", 60),
+              ("IPPROTO_TCP", "TCP_KEEPINTVL", 10), ("IPPROTO_TCP", "TCP_KEEPCNT", 3))  # fmt: skip
+    return [
+        {"level": int(getattr(socket, level)), "name": getattr(socket, name), "int_value": value}
+        for level, name, value in wanted
+        if hasattr(socket, name)
+    ]
+
+
 def _listener(name: str, address: str, manager: Json) -> Json:
     package = f"{_TYPES}.filters.network.http_connection_manager.v3"
     typed = {"@type": f"{package}.HttpConnectionManager", **manager}
     chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": typed}]}
     # With port re-use a second router on the same address would quietly take half of the requests.
-    return {"name": name, "address": _address(address), "filter_chains": [chain], "enable_reuse_port": False}
+    return {"name": name, "address": _address(address), "filter_chains": [chain], "enable_reuse_port": False,
+            "socket_options": _keepalive()}  # fmt: skip

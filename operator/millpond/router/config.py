@@ -15,6 +15,7 @@ _KEY = re.compile(rf"{_NAME.pattern}/{_NAME.pattern}")
 _PATH = re.compile(r"/[!-\"$->@-~]*")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[!-~]([ -~]*[!-~])?")
+_STREAMS = "~streams"
 _MAX_WEIGHT = 1_000_000
 
 
@@ -78,6 +79,24 @@ class AppRoutes:
 def cluster_name(key: str, edition: str) -> str:
     """The name of an edition in Envoy and in telemetry: "namespace/app/edition"."""
     return f"{key}/{edition}"
+
+
+def streams_name(cluster: str) -> str:
+    """The cluster of an edition's long-lived streams: the same servers, counted apart. No edition's name has a ~.
+
+    >>> streams_name("shop/cart/v1")
+    'shop/cart/v1~streams'
+    """
+    return f"{cluster}{_STREAMS}"
+
+
+def is_streams(cluster: str) -> bool:
+    return cluster.endswith(_STREAMS)
+
+
+def edition_of(cluster: str) -> str:
+    """The name that both of an edition's clusters have in telemetry."""
+    return cluster.removesuffix(_STREAMS)
 
 
 def app_of(cluster: str) -> str:

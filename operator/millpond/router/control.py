@@ -221,7 +221,7 @@ class RouterControl:
     def _known(self) -> Known:
         return Known(
             routers=frozenset(key for key, router in self._routers.items() if router.maybe_serving),
-            clusters=self._board.target.resources.assignments.keys(),
+            clusters=self._board.target.resources.editions,
             endpoints=self._board.target.resources.endpoints,
         )
 

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
 
+from millpond.router.config import edition_of, is_streams
 from millpond.router.resources import cluster_of
 from millpond_policies.histogram import BOUNDS_MS
 
@@ -25,13 +26,18 @@ class EditionCounts:
     sum_ms: float = 0.0
     histogram: tuple[int, ...] = ()
     in_flight: int = 0
+    streams: int = 0
+    stream_errors: int = 0
 
 
 @dataclass(slots=True)
 class EndpointCounts:
+    """Of streams, those that wait for their connection are among the active ones; requests are of both kinds."""
+
     active: int = 0
     pending: int = 0
     requests: int = 0
+    streams: int = 0
 
 
 @dataclass(slots=True)
@@ -71,9 +77,12 @@ def _metrics(request: Any) -> Iterable[Any]:
             yield from scope.metrics
 
 
-def _edition(report: Report, attributes: Attributes) -> EditionCounts:
-    name = cluster_of(attributes.get("envoy.cluster_name", ""))
-    return report.editions.setdefault(name, EditionCounts())
+def _edition(report: Report, cluster: str) -> EditionCounts:
+    return report.editions.setdefault(edition_of(cluster), EditionCounts())
+
+
+def _cluster(attributes: Attributes) -> str:
+    return cluster_of(attributes.get("envoy.cluster_name", ""))
 
 
 def _endpoint(report: Report, attributes: Attributes) -> EndpointCounts:
@@ -82,31 +91,46 @@ def _endpoint(report: Report, attributes: Attributes) -> EndpointCounts:
 
 def _requests(report: Report, attributes: Attributes, point: Any) -> None:
     report.started_s = point.start_time_unix_nano / 1e9
-    _edition(report, attributes).requests += point.as_int
+    cluster = _cluster(attributes)
+    if is_streams(cluster):
+        _edition(report, cluster).streams += point.as_int
+    else:
+        _edition(report, cluster).requests += point.as_int
 
 
 def _errors(report: Report, attributes: Attributes, point: Any) -> None:
-    if attributes.get("envoy.response_code_class") == "5":
-        _edition(report, attributes).errors += point.as_int
+    cluster = _cluster(attributes)
+    if attributes.get("envoy.response_code_class") != "5":
+        return
+    if is_streams(cluster):
+        _edition(report, cluster).stream_errors += point.as_int
+    else:
+        _edition(report, cluster).errors += point.as_int
 
 
 def _in_flight(report: Report, attributes: Attributes, point: Any) -> None:
     report.measured_s = point.time_unix_nano / 1e9
-    _edition(report, attributes).in_flight += point.as_int
+    _edition(report, _cluster(attributes)).in_flight += point.as_int
 
 
 def _times(report: Report, attributes: Attributes, point: Any) -> None:
-    edition = _edition(report, attributes)
+    edition = _edition(report, _cluster(attributes))
     edition.sum_ms += point.sum
     edition.histogram = _bucketed(point.explicit_bounds, point.bucket_counts)
 
 
 def _active(report: Report, attributes: Attributes, point: Any) -> None:
-    _endpoint(report, attributes).active += point.as_int
+    if is_streams(attributes.get("envoy.cluster_name", "")):
+        _endpoint(report, attributes).streams += point.as_int
+    else:
+        _endpoint(report, attributes).active += point.as_int
 
 
 def _pending(report: Report, attributes: Attributes, point: Any) -> None:
-    _endpoint(report, attributes).pending += point.as_int
+    if is_streams(attributes.get("envoy.cluster_name", "")):
+        _endpoint(report, attributes).streams += point.as_int
+    else:
+        _endpoint(report, attributes).pending += point.as_int
 
 
 def _total(report: Report, attributes: Attributes, point: Any) -> None:

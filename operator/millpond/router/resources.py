@@ -4,10 +4,11 @@ Resources are kept as protobuf bytes of the *enclosing* message with one element
 repeated fields, so that a response about 1,000 apps is one join.
 
 Timeouts: nothing limits the whole of a request (downloads, streams and slow reports are legitimate); five minutes of
-silence end it (in the bootstrap). A server has 2 s to accept a connection, then another one is tried.
+silence end it (in the bootstrap), an hour's a long-lived stream (in its routes). A server has 2 s to accept a
+connection, then another one is tried.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,7 @@ from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2  # noqa
 from envoy.service.discovery.v3 import discovery_pb2
 from google.protobuf import any_pb2, json_format
 
-from millpond.router.config import AppRoutes, EditionRoute, cluster_name
+from millpond.router.config import AppRoutes, EditionRoute, cluster_name, edition_of, streams_name
 from millpond.router.routes import virtual_hosts
 
 CDS = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
@@ -38,6 +39,10 @@ _CLUSTER = {
         "eds_config": {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "5s"}
     },
     "connect_timeout": "2s",
+    "upstream_connection_options": {
+        # A node that vanished ends its streams within 90 s.
+        "tcp_keepalive": {"keepalive_time": 60, "keepalive_interval": 10, "keepalive_probes": 3}
+    },
     "lb_policy": "LEAST_REQUEST",
     "least_request_lb_config": {"choice_count": 3},
     "common_lb_config": {
@@ -90,16 +95,21 @@ class Built:
 
 
 def build(app: AppRoutes) -> Built:
-    names = {edition.name: cluster_name(app.key, edition.name) for edition in app.editions}
+    editions = {name: e for e in app.editions for name in _clusters(app.key, e)}
     return Built(
         app=app,
-        clusters={name: _cluster(name) for name in names.values()},
-        assignments={names[e.name]: _assignment(names[e.name], e) for e in app.editions},
+        clusters={name: _cluster(name) for name in editions},
+        assignments={name: _assignment(name, edition) for name, edition in editions.items()},
         hosts={host: _host(found) for host, found in virtual_hosts(app).items()},
-        unserved=frozenset(names[e.name] for e in app.editions if all(p.draining for p in e.endpoints)),
+        unserved=frozenset(n for n, e in editions.items() if all(p.draining for p in e.endpoints)),
         endpoints=frozenset(p.authority for e in app.editions for p in e.endpoints),
         addresses=frozenset(p.address for e in app.editions for p in e.endpoints),
     )
+
+
+def _clusters(key: str, edition: EditionRoute) -> Sequence[str]:
+    name = cluster_name(key, edition.name)
+    return (name, streams_name(name))
 
 
 def stat_name(cluster: str) -> str:
@@ -168,12 +178,14 @@ class Resources:
         self.apps = apps
         self.clusters: dict[str, bytes] = {}
         self.assignments: dict[str, bytes] = {}
+        self.editions: set[str] = set()
         self.unserved: set[str] = set()
         self.endpoints: set[str] = set()
         hosts: dict[str, bytes] = {}
         for built in apps.values():
             self.clusters |= built.clusters
             self.assignments |= built.assignments
+            self.editions.update(map(edition_of, built.clusters))
             self.unserved |= built.unserved
             self.endpoints |= built.endpoints
             for host, part in built.hosts.items():

@@ -8,19 +8,29 @@ The edition cookie exists when the app has an affinity cookie (a later edition m
 several editions share the new requests. Once an edition only drains, only sessions of its servers are pinned to it:
 whoever else has its edition cookie moves on, instead of finding no server there. It is the same with weight 0 and a
 preview: a cookie from an earlier life of that edition must not let ordinary users in.
+
+Long-lived streams (WebSocket, server-sent events, gRPC) take the same way to a second cluster of the same servers, in
+which they are counted apart, and may be silent for an hour.
 """
 
 import base64
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
-from millpond.router.config import AppRoutes, EditionRoute, Endpoint, cluster_name
+from millpond.router.config import AppRoutes, EditionRoute, Endpoint, cluster_name, streams_name
 
 EDITION_COOKIE = "millpond-edition"
 STATEFUL_SESSION = "envoy.filters.http.stateful_session"
 Json: TypeAlias = dict[str, Any]
 
+_STREAM_HEADERS: Sequence[Json] = (
+    {"name": "upgrade", "string_match": {"exact": "websocket", "ignore_case": True}},
+    # As browsers ask for events. Not where events are one of several types: such requests are mostly answered at once.
+    {"name": "accept", "string_match": {"prefix": "text/event-stream", "ignore_case": True}},
+    {"name": "content-type", "string_match": {"prefix": "application/grpc", "ignore_case": True}},
+)
+_STREAM_IDLE = "3600s"
 _RETRY: Json = {
     "retry_on": "connect-failure,refused-stream,reset-before-request",
     "num_retries": 3,
@@ -42,12 +52,11 @@ def virtual_hosts(app: AppRoutes) -> dict[str, Json]:
     found = {match.host.lower(): _public(app, match.host.lower()) for match in app.matches}
     for edition in app.editions:
         for host in edition.preview.hosts if edition.preview else ():
-            route = _route({"prefix": "/"}, cluster_name(app.key, edition.name))
-            found[host.lower()] = _host(app, host.lower(), [route])
+            found[host.lower()] = _host(app, host.lower(), _routes_to(app.key, edition.name, {"prefix": "/"}))
     return found
 
 
-def _host(app: AppRoutes, host: str, routes: Sequence[Json]) -> Json:
+def _host(app: AppRoutes, host: str, routes: Iterable[Json]) -> Json:
     found: Json = {
         "name": f"{app.key} {host}",
         "domains": [host],
@@ -75,8 +84,11 @@ def _routes(app: AppRoutes, prefix: str) -> Iterable[Json]:
     shares = _shares(app.editions)
     sticky = bool(app.affinity_cookie) or len(shares) > 1
     pinned = app.editions if sticky or len(app.editions) > 1 or not shares else ()
-    first = [*(_previewed(app, e, match) for e in app.editions), *(_pin(app, e, match) for e in pinned)]
-    return [*(route for route in first if route), _split(app.key, match, shares, sticky)]
+    return [
+        *(route for edition in app.editions for route in _previewed(app, edition, match)),
+        *(route for edition in pinned for route in _pin(app, edition, match)),
+        *_split(app.key, match, shares, sticky),
+    ]
 
 
 def _shares(editions: Sequence[EditionRoute]) -> Sequence[tuple[str, int]]:
@@ -86,44 +98,53 @@ def _shares(editions: Sequence[EditionRoute]) -> Sequence[tuple[str, int]]:
     return [(e.name, e.weight) for e in serving or weighted[:1]]
 
 
-def _previewed(app: AppRoutes, edition: EditionRoute, match: Json) -> Json | None:
+def _previewed(app: AppRoutes, edition: EditionRoute, match: Json) -> Iterable[Json]:
     if edition.preview is None or edition.preview.header is None:
-        return None
+        return []
     name, value = edition.preview.header
     header = {"name": name, "string_match": {"exact": value}}
-    return _route({**match, "headers": [header]}, cluster_name(app.key, edition.name))
+    return _routes_to(app.key, edition.name, {**match, "headers": [header]})
 
 
-def _split(key: str, match: Json, shares: Sequence[tuple[str, int]], sticky: bool) -> Json:
+def _split(key: str, match: Json, shares: Sequence[tuple[str, int]], sticky: bool) -> Iterable[Json]:
     if not shares:
-        return _answer(match, 503, "no edition of this app takes new requests\n")
+        return [_answer(match, 503, "no edition of this app takes new requests\n")]
     if not sticky:
-        return _route(match, cluster_name(key, shares[0][0]))
-    clusters = {"clusters": [_share(key, *share) for share in shares]}
-    return {"match": match, "route": {"weighted_clusters": clusters, "timeout": "0s"}}
+        return _routes_to(key, shares[0][0], match)
+    return _with_streams(match, lambda named: {
+        "weighted_clusters": {"clusters": [_share(named(cluster_name(key, e)), e, weight) for e, weight in shares]}
+    })  # fmt: skip
 
 
-def _route(match: Json, cluster: str) -> Json:
-    return {"match": match, "route": {"cluster": cluster, "timeout": "0s"}}
+def _routes_to(key: str, edition: str, match: Json) -> Iterable[Json]:
+    return _with_streams(match, lambda named: {"cluster": named(cluster_name(key, edition))})
 
 
-def _share(key: str, edition: str, weight: int) -> Json:
+def _with_streams(match: Json, action: Callable[[Callable[[str], str]], Json]) -> Iterable[Json]:
+    """Routes for streams, and one for all other requests; `action` gets what turns a cluster's name into theirs."""
+    stream = {**action(streams_name), "timeout": "0s", "idle_timeout": _STREAM_IDLE}
+    for header in _STREAM_HEADERS:
+        yield {"match": {**match, "headers": [*match.get("headers", ()), header]}, "route": stream}
+    yield {"match": match, "route": {**action(str), "timeout": "0s"}}
+
+
+def _share(cluster: str, edition: str, weight: int) -> Json:
     cookie = {"key": "set-cookie", "value": f"{EDITION_COOKIE}={edition}; Path=/; HttpOnly"}
     return {
-        "name": cluster_name(key, edition),
+        "name": cluster,
         "weight": weight,
         "response_headers_to_add": [{"header": cookie, "append_action": "APPEND_IF_EXISTS_OR_ADD"}],
     }
 
 
-def _pin(app: AppRoutes, edition: EditionRoute, match: Json) -> Json | None:
+def _pin(app: AppRoutes, edition: EditionRoute, match: Json) -> Iterable[Json]:
     cookies = [_cookie(EDITION_COOKIE, [edition.name])]
     closed = edition.preview is not None and not edition.weight
     if closed or all(endpoint.draining for endpoint in edition.endpoints):
         if not app.affinity_cookie or not edition.endpoints:
-            return None
+            return []
         cookies.append(_cookie(app.affinity_cookie, list(map(_bound, edition.endpoints))))
-    return _route({**match, "headers": cookies}, cluster_name(app.key, edition.name))
+    return _routes_to(app.key, edition.name, {**match, "headers": cookies})
 
 
 def _bound(endpoint: Endpoint) -> str:

@@ -38,6 +38,11 @@ class EditionSecond:
     """Counts over BOUNDS_MS and one for what is above; empty when there were none."""
     in_flight: int = 0
     """Sent to a server or waiting for a connection, at the end of the window."""
+    streams: int = 0
+    """WebSocket, server-sent events and gRPC: those that were answered (begun), whatever became of them later. All
+    other fields are about requests alone."""
+    stream_errors: int = 0
+    """Of these, answered 5xx."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +53,14 @@ class EndpointLoad:
     """
 
     active: int
+    """Requests that it works on; long-lived streams are not among them."""
     pending: int
+    """Requests that wait for a connection to it."""
     total: int
-    """Requests since this operator started."""
+    """Requests and streams that it got: since this operator started; where routers were asked, since they know it."""
     at_s: float
+    streams: int = 0
+    """WebSocket, server-sent events and gRPC: those that are open or waiting for a connection."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +161,7 @@ class Telemetry:
             pending=sum(count.pending for count in counts),
             total=self._totals.get(address, 0),
             at_s=at_s,
+            streams=sum(count.streams for count in counts),
         )
 
 
@@ -170,4 +180,6 @@ def _sum(counts: Collection[EditionCounts], in_flight: int) -> EditionSecond:
         sum_ms=sum(c.sum_ms for c in counts),
         histogram=histogram.add(c.histogram for c in counts),
         in_flight=in_flight,
+        streams=sum(c.streams for c in counts),
+        stream_errors=sum(c.stream_errors for c in counts),
     )
