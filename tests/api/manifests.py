@@ -219,6 +219,8 @@ BAD = (
     app("streams of days", {"drain.streamTimeout": "25h"}, "spec.drain.streamTimeout", "25h", "at most 24h"),
     app("a history beyond reason", {"historyLimit": 51}, "spec.historyLimit", "51", "less than or equal to 50"),
     app("less than no history", {"historyLimit": -1}, "spec.historyLimit", "-1", "greater than or equal to 0"),
+    app("a rollout in a word", {"rollout": "Canary"}, "spec.rollout"),
+    app("a rollout as a list", {"rollout": [{"weight": 10}]}, "spec.rollout"),
     app("an unknown strategy", {"rollout.strategy": "Recreate"}, "spec.rollout.strategy", "Recreate", "Rolling",
         "Atomic", "Canary", "BlueGreen"),
     app("a group of nobody", {"rollout.groupSize": 0}, "spec.rollout.groupSize", "0", "greater than or equal to 1"),

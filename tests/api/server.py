@@ -1,4 +1,4 @@
-"""A client that offers manifests to the real API server as its administrator."""
+"""A client that offers manifests to the real API server, as its administrator or as somebody else."""
 
 import ssl
 from pathlib import Path
@@ -20,9 +20,14 @@ class Refused(Exception):
 class Server:
     """Writes and reads our kinds; those that are in a namespace, in ``namespace``."""
 
-    def __init__(self, http: httpx.Client, namespace: str) -> None:
+    def __init__(self, http: httpx.Client, namespace: str, user: str | None = None) -> None:
         self._http = http
+        self._user = user  # None: the administrator
         self.namespace = namespace
+
+    def acting_as(self, user: str) -> "Server":
+        """The same, as somebody else, who has only his own rights."""
+        return Server(self._http, self.namespace, user)
 
     def create(self, manifest: Manifest, *, dry_run: bool = False) -> Manifest:
         """The object as stored; strict, so unknown fields are refused, too."""
@@ -48,7 +53,8 @@ class Server:
         return f"{self._path(manifest['kind'])}/{manifest['metadata']['name']}/{part}".rstrip("/")
 
     def _ask(self, verb: str, path: str, **rest: Any) -> Manifest:
-        answer = self._http.request(verb, path, **rest)
+        headers = rest.pop("headers", {}) | ({"Impersonate-User": self._user} if self._user else {})
+        answer = self._http.request(verb, path, headers=headers, **rest)
         body: Manifest = answer.json()
         if answer.is_error:
             raise Refused(body["message"])

@@ -49,3 +49,16 @@ def test_tenants_change_their_apps_and_only_read_editions_policies_and_pools() -
     assert writable == {"elasticapps", "elasticapps/scale"}
     for role in ("millpond-view", "millpond-catalog-view"):
         assert {verb for _, verb in granted("ClusterRole", role)} == {"get", "list", "watch"}
+
+
+def test_only_the_role_for_approvers_may_approve_and_nobody_has_it_by_default() -> None:
+    named = [
+        d for d in DOCUMENTS if d["kind"].endswith("Role") and d["metadata"]["name"] != "millpond-approver"
+    ]
+    verbs = {verb for document in named for rule in document["rules"] for verb in rule["verbs"]}
+    assert "approve" not in verbs
+    expected = {("editions", verb) for verb in ("get", "list", "watch", "patch", "approve")}
+    assert granted("ClusterRole", "millpond-approver") == expected
+    (role,) = (d for d in DOCUMENTS if d["metadata"]["name"] == "millpond-approver")
+    assert "labels" not in role["metadata"]
+    assert "millpond-approver" not in {d["roleRef"]["name"] for d in DOCUMENTS if "roleRef" in d}

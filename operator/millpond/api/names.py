@@ -21,6 +21,13 @@ LABEL_EDITION = f"{GROUP}/edition"  # on the same: the name of the edition
 LABEL_POOL = f"{GROUP}/pool"  # on nodes, by convention: the pool's nodeSelector decides
 GATE = f"{GROUP}/serving"  # readiness gate: the pod is ready and every router routes to it
 RETIRE_ANNOTATION = f"{GROUP}/retire"  # on a pod: it was named as a victim
+APPROVAL_ANNOTATION = f"{GROUP}/approval"  # on an Edition, by an approver: {"by": "ann", "reason": "…"}
+SUBMITTER_ANNOTATION = (
+    f"{GROUP}/submitter"  # on apps by the API server, on Editions by the operator: a user's name
+)
+EMERGENCY_ANNOTATION = (
+    f"{GROUP}/emergency-by"  # on an app, by the API server: the user who declared an emergency
+)
 
 NAMESPACE = "millpond-system"
 SERVICE_ACCOUNT = "millpond-operator"
