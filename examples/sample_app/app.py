@@ -5,8 +5,8 @@
 GET|POST /       one piece of work           GET /stream   server-sent events, one a second (?s=30)
 GET|POST /session  one more, and counts it   GET /ws       a WebSocket that sends back what it gets
                  in the caller's session     GET /healthz  the process lives
-GET /ledger      which X-Request-Id came     GET /readyz   started and not leaving
-                 how often (?id=X, ?ids=1)   GET /metrics  Prometheus text
+GET /ledger      which request id came how   GET /readyz   started and not leaving
+                 often (?id=X, ?ids=1)       GET /metrics  Prometheus text
 
 `?ms=3000`: this piece of work takes so long. Bodies are counted. Every answer has X-Server and X-Edition.
 Everything is set by the environment (settings.py). SIGTERM: refuses what is new, finishes what it has, ends.
@@ -24,7 +24,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 from aiohttp import web
-from ledger import Ledger
+from ledger import Ledger, request_id
 from settings import MAX_WORK_MS, Settings, SettingsError, number
 from streams import Streams
 
@@ -94,7 +94,7 @@ class Shop:
             self.waiting -= 1
         self.working += 1
         try:
-            self.ledger.enter(request.headers.get("X-Request-Id"))
+            self.ledger.enter(request_id(request))
             await self._serve(work_s)
         finally:
             self.working -= 1
@@ -111,8 +111,7 @@ class Shop:
         if self.settings.leak_bytes_per_request:
             self.leaked.append(bytearray(os.urandom(self.settings.leak_bytes_per_request)))
         failed = random.random() < self.settings.error_ratio
-        request_id = request.headers.get("X-Request-Id")
-        answer = {"id": request_id, "server": self.name, "bytes": received}
+        answer = {"id": request_id(request), "server": self.name, "bytes": received}
         return self._answer(500 if failed else 200, answer)
 
     def refuse(self) -> web.Response:

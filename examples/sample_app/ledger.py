@@ -2,9 +2,21 @@
 
 import os
 from collections import Counter
-from typing import TextIO
+from collections.abc import Mapping
+from typing import Protocol, TextIO
 
+ID_HEADERS = ("X-Client-Request-Id", "X-Request-Id")  # routers replace the latter by an id of their own
 MAX_IDS = 1_000_000
+
+
+class HasHeaders(Protocol):
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+
+def request_id(request: HasHeaders) -> str | None:
+    """What its sender calls it."""
+    return next((request.headers[name] for name in ID_HEADERS if request.headers.get(name)), None)
 
 
 class Ledger:

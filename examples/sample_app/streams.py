@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from aiohttp import WSCloseCode, WSMsgType, web
+from ledger import request_id
 from settings import SettingsError, number
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Streams:
 
     @contextmanager
     def _counted(self, request: web.Request) -> Iterator[None]:
-        self._shop.ledger.enter(request.headers.get("X-Request-Id"))
+        self._shop.ledger.enter(request_id(request))
         self.open += 1
         try:
             yield

@@ -82,6 +82,8 @@ async def test_the_ledger_counts_every_request_id_and_tells_duplicates(run_app: 
         await get_json(session, f"{app.url}/")
         ledger = await get_json(session, f"{app.url}/ledger?ids=1")
         single = await get_json(session, f"{app.url}/ledger?id=a")
+        own = {"X-Client-Request-Id": "mine", "X-Request-Id": "the router's"}
+        assert (await get_json(session, f"{app.url}/", **own))["id"] == "mine"
     ledger.pop("server")
     assert ledger == {"total": 4, "ids": 2, "duplicates": 1, "without_id": 1, "counts": {"a": 2, "b": 1}}
     assert single == {"count": 2}

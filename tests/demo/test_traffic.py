@@ -41,7 +41,7 @@ async def between(
     """A proxy before the app: `handle(request, forward)` answers, with or without asking the app."""
 
     async def forward(request: web.Request) -> web.Response:
-        headers = {k: request.headers[k] for k in ("X-Request-Id", "Cookie") if k in request.headers}
+        headers = {k: request.headers[k] for k in ("X-Client-Request-Id", "Cookie") if k in request.headers}
         asked = client.request(
             request.method, app.url + request.path_qs, headers=headers, data=await request.read()
         )
@@ -63,7 +63,7 @@ async def between(
 
 
 def number(request: web.Request) -> int:
-    return int(request.headers["X-Request-Id"].rpartition("-")[2])
+    return int(request.headers["X-Client-Request-Id"].rpartition("-")[2])
 
 
 async def test_every_request_of_the_mix_is_answered_and_worked_on_once(
@@ -109,7 +109,7 @@ async def test_a_request_that_is_answered_but_never_reached_a_server_is_found(
             return await forward(request)
         size = len(await request.read())
         return web.json_response(
-            {"id": request.headers["X-Request-Id"], "bytes": size}, headers={"X-Server": "liar"}
+            {"id": request.headers["X-Client-Request-Id"], "bytes": size}, headers={"X-Server": "liar"}
         )
 
     app = run_app(SLOTS="50", SERVICE_TIME_MS="1", LEDGER_DIR=str(tmp_path))

@@ -25,6 +25,7 @@ from millpond.demo.profile import Profile
 from millpond.demo.tally import Outcome
 from millpond.demo.visitors import Visitor, Visitors
 
+_ID_HEADER = "X-Client-Request-Id"  # routers replace X-Request-Id by an id of their own
 _SESSION_PATH = "/session"
 _MAX_BODY = 64 * 1024
 
@@ -130,7 +131,7 @@ class Traffic:
     async def _request(
         self, id: str, due_s: float, url: str, body: int | None, visitor: Visitor | None
     ) -> Answer:
-        headers = {"X-Request-Id": id}
+        headers = {_ID_HEADER: id}
         if self._plan.host:
             headers["Host"] = self._plan.host
         if visitor and visitor.cookies:
