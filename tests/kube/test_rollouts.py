@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from millpond.api.names import APPROVAL_ANNOTATION, SUBMITTER_ANNOTATION
 from millpond.kube import rollouts
+from millpond.kube.editions import new_edition
 from millpond.kube.resolve import Candidate
 from millpond.kube.routes import app_routes
 from millpond.kube.status import status
@@ -86,10 +88,10 @@ def test_a_promotion_of_another_edition_does_not_count() -> None:
 def test_a_major_edition_waits_for_the_annotation_of_an_approver() -> None:
     major, held = rolling(None, major=True), both()
     assert rollouts.way(major, held, NOW_S).unapproved
-    note = {rollouts.APPROVAL_ANNOTATION: json.dumps({"by": "ann", "reason": "tested"})}
+    note = {APPROVAL_ANNOTATION: json.dumps({"by": "ann", "reason": "tested"})}
     held.editions["v2"]["metadata"]["annotations"] = note
     assert not rollouts.way(major, held, NOW_S).unapproved
-    held.editions["v2"]["metadata"]["annotations"] = {rollouts.APPROVAL_ANNOTATION: "yes"}
+    held.editions["v2"]["metadata"]["annotations"] = {APPROVAL_ANNOTATION: "yes"}
     assert rollouts.way(major, held, NOW_S).unapproved
     assert not rollouts.way(rolling(None, major=True, emergency="fire"), held, NOW_S).unapproved
 
@@ -104,7 +106,40 @@ def test_change_windows_of_app_and_pool_both_count() -> None:
     later = closed.pool.model_validate(
         {"nodeSelector": {}, "changeWindows": [{"start": "09:00", "end": "10:00"}]}
     )
-    assert rollouts.closed_until_s(replace(closed, pool=later), midnight) == midnight + 9 * 3600
+    never = rollouts.closed_until_s(replace(closed, pool=later), midnight)
+    assert never is not None
+    assert never > midnight + 3650 * 86400
+    overlapping = closed.pool.model_validate(
+        {"nodeSelector": {}, "changeWindows": [{"start": "07:00", "end": "10:00"}]}
+    )
+    assert rollouts.closed_until_s(replace(closed, pool=overlapping), midnight) == midnight + 7 * 3600
+
+
+def test_a_window_in_an_unknown_time_zone_never_opens() -> None:
+    nowhere = app(edition="v2", changeWindows=[{"start": "00:00", "end": "00:00", "timeZone": "Mars/Base"}])
+    until_s = rollouts.closed_until_s(nowhere, NOW_S)
+    assert until_s is not None
+    waits = replace(WAITING, until_s=until_s)
+    assert rollouts.dump(waits, Way())["until"] == "9999-12-31T23:59:59Z"
+    assert rollouts.progress(rolling(waits)) == waits
+
+
+def test_an_edition_says_who_submitted_it() -> None:
+    named = app(edition="v2")
+    assert named.spec is not None
+    named.raw["metadata"]["annotations"] = {SUBMITTER_ANNOTATION: "tom", "other": "1"}
+    made = new_edition(named, named.spec, "0123456789")
+    assert made["metadata"]["annotations"] == {SUBMITTER_ANNOTATION: "tom"}
+
+
+def test_who_brings_an_edition_back_does_not_approve_it() -> None:
+    major, held = rolling(None, major=True), both()
+    note = {APPROVAL_ANNOTATION: json.dumps({"by": "ann", "reason": "tested"})}
+    held.editions["v2"]["metadata"]["annotations"] = note
+    major.raw["metadata"]["annotations"] = {SUBMITTER_ANNOTATION: "ann"}
+    assert rollouts.way(major, held, NOW_S).unapproved
+    major.raw["metadata"]["annotations"] = {SUBMITTER_ANNOTATION: "tom"}
+    assert not rollouts.way(major, held, NOW_S).unapproved
 
 
 @pytest.mark.parametrize(

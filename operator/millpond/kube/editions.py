@@ -3,6 +3,7 @@
 import contextlib
 from typing import Any
 
+from millpond.api.approval import submission
 from millpond.api.elasticapp import ElasticAppSpec
 from millpond.api.names import API_VERSION, LABEL_APP, LABEL_EDITION, edition_object
 from millpond.api.template import template_hash
@@ -136,6 +137,7 @@ def new_edition(app: Candidate, spec: ElasticAppSpec, digest: str) -> Raw:
             "name": edition_object(app.name, spec.edition),
             "namespace": app.namespace,
             "labels": {LABEL_APP: app.name, LABEL_EDITION: spec.edition},
+            "annotations": submission(app.raw),
             "ownerReferences": [_owner(API_VERSION, "ElasticApp", app.name, app.uid)],
         },
         "spec": {

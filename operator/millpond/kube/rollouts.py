@@ -1,10 +1,9 @@
 """Rollouts between API objects and policies: how one is to go, how far it is, and which edition serves."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from millpond.api.windows import ChangeWindow
+from millpond.api.approval import granted
 from millpond.clock import from_rfc3339, rfc3339
 from millpond.kube import windows
 from millpond.kube.resolve import Candidate
@@ -14,7 +13,7 @@ from millpond_policies.release import Needs, Phase, Progress, Step, Way
 from millpond_policies.stages import count
 from millpond_policies.strategy import Strategy
 
-APPROVAL_ANNOTATION = "millpond.dev/approval"  # on an Edition, by somebody who may approve: {"by", "reason"}
+_NEVER_S = 253_402_300_799.0  # the end of the year 9999: for windows that never open (unknown time zone)
 Raw = Mapping[str, Any]
 
 
@@ -41,30 +40,19 @@ def way(app: Candidate, holdings: Holdings, now_s: float) -> Way:
         promoted=rollout.promote.step if promoted and rollout.promote else -1,
         aborted=rollout.abort == spec.edition,
         closed_until_s=None if urgent else closed_until_s(app, now_s),
-        unapproved=rollout.major and not urgent and approval(holdings.editions.get(spec.edition)) is None,
+        unapproved=rollout.major and not urgent and _unapproved(app, holdings.editions.get(spec.edition)),
     )
 
 
 def closed_until_s(app: Candidate, now_s: float) -> float | None:
     """When the change windows of the app and of its pool will both be open; None: they are."""
-    found = [w for owner in (app.spec, app.pool) if owner is not None and (w := owner.change_windows)]
-    waits = [until_s for group in found if (until_s := _closed_until_s(group, now_s)) is not None]
-    return max(waits, default=None)
+    its, pools = ((owner and owner.change_windows) or () for owner in (app.spec, app.pool))
+    is_open, until_s = windows.opens(its, now_s, also=pools)
+    return None if is_open else until_s or _NEVER_S
 
 
-def _closed_until_s(group: tuple[ChangeWindow, ...], now_s: float) -> float | None:
-    is_open, until_s = windows.opens(group, now_s)
-    return None if is_open else until_s
-
-
-def approval(edition: Raw | None) -> Mapping[str, Any] | None:
-    """Who approved a major edition, and why; None: nobody, or it is not readable."""
-    text = ((edition or {}).get("metadata", {}).get("annotations") or {}).get(APPROVAL_ANNOTATION)
-    try:
-        found = json.loads(text or "null")
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) and found.get("by") else None
+def _unapproved(app: Candidate, edition: Raw | None) -> bool:
+    return edition is None or granted(edition, app.raw) is None
 
 
 def progress(app: Candidate) -> Progress | None:
