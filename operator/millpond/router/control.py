@@ -9,22 +9,24 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Collection, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import grpc
 from envoy.service.discovery.v3 import discovery_pb2
 
 from millpond.clock import Clock
+from millpond.router.ask import ask
 from millpond.router.bootstrap import ROUTER_HEADER, router_key
 from millpond.router.config import AppRoutes
 from millpond.router.resources import Built
 from millpond.router.router import Router
 from millpond.router.session import Session
 from millpond.router.target import Board, Target
-from millpond.router.telemetry import Known, Telemetry
+from millpond.router.telemetry import EndpointLoad, Known, Telemetry
 
 log = logging.getLogger(__name__)
 _ADS = "envoy.service.discovery.v3.AggregatedDiscoveryService"
@@ -77,6 +79,8 @@ class RouterControl:
         self.telemetry = Telemetry(clock=clock, known=self._known)
         self.address = listen
         self._reunion_s, self._reunited_s = reunion_s, float("inf")
+        self._clock = clock
+        self._client: aiohttp.ClientSession | None = None
         self._instance = secrets.token_hex(4)
         self._board = Board()
         self._routers: dict[str, Router] = {}
@@ -96,6 +100,7 @@ class RouterControl:
         else:
             self.address = f"{self.address.rpartition(':')[0]}:{port}"
         await self._server.start()
+        self._client = aiohttp.ClientSession()
         self._reunited_s = asyncio.get_running_loop().time() + self._reunion_s
 
     async def stop(self) -> None:
@@ -103,6 +108,9 @@ class RouterControl:
         self._stopping = True
         for task in self._tasks:
             task.cancel()
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
         if self._server is not None:
             await self._server.stop(_GRACE_S)
 
@@ -134,6 +142,16 @@ class RouterControl:
             for key, router in self._routers.items()
         )
 
+    async def ask(self, endpoints: Collection[str]) -> Mapping[str, EndpointLoad] | None:
+        """The load of these servers ("ip:port") right now; None when a router that may serve does not say (0.5 s).
+
+        Totals count since the routers know a server: compare them with each other, not with those of telemetry.
+        """
+        if self._client is None or not self._reunited():
+            return None
+        routers = [router.stats for router in self._routers.values() if router.maybe_serving]
+        return await ask(routers, endpoints, client=self._client, at_s=self._clock())
+
     def forget(self, router_id: str) -> None:
         """A cut-off router is known to be gone (its pod was deleted): don't count it any more."""
         for key, router in list(self._routers.items()):
@@ -144,9 +162,12 @@ class RouterControl:
     def _awaited(router: Router, target: Target) -> bool:
         return router.settled < target.version and not router.late
 
+    def _reunited(self) -> bool:
+        return asyncio.get_running_loop().time() >= self._reunited_s
+
     def _outcome(self, target: Target) -> Published:
         counted = [router for router in self._routers.values() if router.maybe_serving]
-        reunited = asyncio.get_running_loop().time() >= self._reunited_s
+        reunited = self._reunited()
         newest = {key: built for key, built in target.wanted.items() if isinstance(built, Built)}
         confirmed = (k for k, b in newest.items() if reunited and all(r.serves(k, b) for r in counted))
         rejected = self._board.target.rejected
