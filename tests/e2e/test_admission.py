@@ -1,6 +1,18 @@
-"""What admission cannot see becomes a condition before any server changes; the kill switches work."""
+"""What admission cannot see becomes a condition before any server changes; the kill switches work.
+
+Nothing of a new edition starts before it may: a change window, the approval of a major edition.
+"""
+
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+
+from millpond.api.approval import Approval
+from millpond.api.names import APPROVAL_ANNOTATION, EMERGENCY_ANNOTATION
+from millpond.cluster.embedded import KubectlError
 
 from e2e.product import GOLD, POOL, Product, elastic_app, template
 from waiting import eventually
@@ -105,3 +117,77 @@ def test_explain_prints_the_decision_and_what_it_came_from(product: Product, nam
     assert done.returncode == 0, done.stderr
     assert "Grow" in done.stdout
     assert "Manual" in done.stdout
+
+
+def rolling_out(product: Product, namespace: str, **expected: str) -> dict[str, Any]:
+    """status.rollout, once it says what is expected."""
+
+    def told() -> dict[str, Any] | None:
+        found: dict[str, Any] = product.app(namespace).get("status", {}).get("rollout") or {}
+        return found if expected.items() <= found.items() else None
+
+    return eventually(told, 60, f"the rollout says {expected}") or {}
+
+
+def editions_with_servers(product: Product, namespace: str) -> set[str]:
+    return {pod["metadata"]["labels"]["millpond.dev/edition"] for pod in product.pods(namespace)}
+
+
+QUICK = {"strategy": "Atomic", "soak": "0s"}
+
+
+def test_a_major_edition_starts_once_somebody_else_than_its_submitter_has_approved_it(
+    product: Product, namespace: str
+) -> None:
+    kubectl, where = product.cluster.kubectl, f"--namespace={namespace}"
+    kubectl("create", "rolebinding", "e", "--clusterrole=edit", "--user=lea", where)
+    kubectl(
+        "create", "rolebinding", "a", "--clusterrole=millpond-approver", "--user=lea", "--user=ann", where
+    )
+    product.apply(elastic_app(namespace, rollout=QUICK))
+    product.wait_serving(namespace, 1)
+    major = elastic_app(namespace, edition="v2", template=template(A="2"), rollout=QUICK | {"major": True})
+    kubectl("apply", "--as=lea", "--filename=-", stdin=json.dumps(major))
+    waits = rolling_out(product, namespace, edition="v2", phase="Waiting", needs="approve")
+    assert waits["reason"] == "WaitsForApproval"
+
+    def approve(by: str) -> None:
+        note = f"{APPROVAL_ANNOTATION}={Approval(by, 'load test passed').text()}"
+        kubectl("annotate", "edition/web-v2", note, f"--as={by}", where)
+
+    with pytest.raises(KubectlError, match='"lea" submitted Edition "web-v2": somebody else must approve it'):
+        approve("lea")
+    assert editions_with_servers(product, namespace) == {"v1"}
+    approve("ann")
+    rolling_out(product, namespace, edition="v2", phase="Completed")
+    assert product.app(namespace)["status"]["edition"] == "v2"
+
+
+def closed_now() -> tuple[dict[str, str], str]:
+    """A change window that opens in three hours, and when that is."""
+    start = datetime.fromtimestamp(time.time(), UTC).replace(second=0, microsecond=0) + timedelta(hours=3)
+    window = {"start": f"{start:%H:%M}", "end": f"{start + timedelta(hours=1):%H:%M}", "timeZone": "UTC"}
+    return window, f"{start:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def test_outside_its_change_window_a_rollout_waits_and_an_emergency_is_recorded_with_its_reason(
+    product: Product, namespace: str
+) -> None:
+    kubectl, where = product.cluster.kubectl, f"--namespace={namespace}"
+    kubectl("create", "rolebinding", "e", "--clusterrole=edit", "--user=tom", where)
+    window, opens = closed_now()
+    product.apply(elastic_app(namespace, changeWindows=[window], rollout=QUICK))
+    product.wait_serving(namespace, 1)
+    product.apply(
+        elastic_app(namespace, changeWindows=[window], rollout=QUICK, edition="v2", template=template(A="2"))
+    )
+    waits = rolling_out(product, namespace, edition="v2", phase="Waiting")
+    assert (waits["reason"], waits["until"]) == ("OutsideChangeWindow", opens)
+    assert product.condition(namespace, "RollingOut")[:2] == ("True", "OutsideChangeWindow")
+    assert editions_with_servers(product, namespace) == {"v1"}
+
+    why = '{"spec": {"rollout": {"emergency": "v1 loses orders"}}}'
+    kubectl("patch", "elasticapp/web", "--type=merge", "--as=tom", "-p", why, where)
+    done = rolling_out(product, namespace, edition="v2", phase="Completed")
+    assert done["emergency"] == "v1 loses orders"
+    assert product.app(namespace)["metadata"]["annotations"][EMERGENCY_ANNOTATION] == "tom"
