@@ -105,7 +105,7 @@ class _Parts:
     def _cycle(self) -> Cycle:
         measured = self.measure.now if self.measure is not None else Measured
         learner = Learner(telemetry=self.routers.telemetry, clock=now_s, measured=measured)
-        hands = Hands(self.api, self.world, self.events, now_s, self.may_act)
+        hands = Hands(self.api, self.world, self.events, now_s, self.may_act, self.metrics.cut)
         return Cycle(
             world=self.world,
             routers=self.routers,

@@ -40,6 +40,12 @@ class Metrics:
         self._seen = Counter(
             "millpond_events_seen", "Changes of custom resources seen", ["resource"], registry=self.registry
         )
+        self._unfinished = Counter(
+            "millpond_unfinished",
+            "Requests and streams that a server had not finished when its drain deadline came",
+            ["namespace", "app", "what"],
+            registry=self.registry,
+        )
         self._cycle = Histogram(
             "millpond_cycle_seconds",
             "Duration of one pass of observe, plan, apply",
@@ -70,6 +76,11 @@ class Metrics:
 
     def saw(self, resource: str) -> None:
         self._seen.labels(resource).inc()
+
+    def cut(self, app: str, requests: int, streams: int) -> None:
+        """A server was removed at its drain deadline."""
+        for what, number in (("request", requests), ("stream", streams)):
+            self._unfinished.labels(*app.split("/", 1), what).inc(number)
 
     def cycle_took(self, seconds: float) -> None:
         self._cycle.observe(seconds)

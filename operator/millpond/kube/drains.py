@@ -1,7 +1,8 @@
 """All servers that are being retired, each brought as far as it can get in this cycle."""
 
+import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from millpond.api.sla import Source
@@ -11,12 +12,32 @@ from millpond.kube.errors import ClusterError
 from millpond.kube.learner import Learner
 from millpond.kube.objects import Pod
 from millpond.kube.observe import is_paused
+from millpond.kube.quiet import SAMPLES, Quiet, Sample
 from millpond.kube.resolve import Candidate
-from millpond.kube.retire import Quiet, Step
+from millpond.kube.retire import Step
 from millpond.kube.world import Holdings
 from millpond.router.control import Published, RouterControl
 
 log = logging.getLogger(__name__)
+GAP_S = 0.05  # between two questions: what a router was just sending when it acknowledged shows by then
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Victim:
+    app: Candidate
+    held: Holdings
+    pod: Pod
+    acknowledged: bool
+
+    @property
+    def endpoint(self) -> str:
+        assert self.app.spec is not None
+        return f"{self.pod.address}:{self.app.spec.port}"
+
+    @property
+    def counted(self) -> bool:
+        """Whether routers count its requests; nobody counts another proxy's: then a drain lasts until its deadline."""
+        return self.app.spec is not None and self.app.spec.sla.source is Source.ROUTER
 
 
 @dataclass(slots=True, kw_only=True)
@@ -25,7 +46,9 @@ class Drains:
     routers: RouterControl
     learner: Learner
     steps: dict[str, Step] = field(default_factory=dict)  # pod UID -> what it waits for
-    _quiet: dict[str, Quiet] = field(default_factory=dict)
+    _quiet: dict[str, Quiet] = field(
+        default_factory=dict
+    )  # pod UID -> what was seen since the acknowledgement
 
     async def advance(
         self,
@@ -34,34 +57,32 @@ class Drains:
         published: Published,
         now_s: float,
     ) -> None:
-        retiring = [
-            (app, holdings[key], pod)
+        victims = self._victims(candidates, holdings, published)
+        self._quiet = {v.pod.uid: found for v in victims if (found := self._watched(v)) is not None}
+        self.steps = {}
+        for victim in victims:
+            self._look(victim, now_s)
+        await self._ask([v for v in victims if not is_paused(v.app, now_s)])
+        for victim in victims:
+            try:
+                await self._advance(victim, now_s)
+            except ClusterError as error:
+                log.warning("retiring %s: %s", victim.pod.key, error)
+
+    def _victims(
+        self, candidates: Mapping[str, Candidate], holdings: Mapping[str, Holdings], published: Published
+    ) -> list[_Victim]:
+        return [
+            _Victim(
+                app=app,
+                held=holdings[key],
+                pod=pod,
+                acknowledged=key in published.confirmed and self._someone_answers(app),
+            )
             for key, app in candidates.items()
             for pod in holdings[key].pods
             if pod.retire is not None and not pod.deleting and app.spec is not None
         ]
-        self._quiet = {pod.uid: self._quiet.get(pod.uid, Quiet()) for _, _, pod in retiring}
-        self.steps = {}
-        for app, held, pod in retiring:
-            try:
-                await self._advance(app, held, pod, published, now_s)
-            except ClusterError as error:
-                log.warning("retiring %s: %s", pod.key, error)
-
-    async def _advance(
-        self, app: Candidate, held: Holdings, pod: Pod, published: Published, now_s: float
-    ) -> None:
-        owned = held.sets.get(pod.edition)
-        if is_paused(app, now_s):  # the admin's kill switch: what is not ordered to go, serves on
-            if owned is not None and owned.victim_uid != pod.uid:
-                await retire.cancel(self.hands.api, self.hands.world, pod)
-            return
-        acknowledged = app.key in published.confirmed and self._someone_answers(app)
-        if acknowledged and pod.gate is False:
-            self._look(app, pod, now_s)
-        step = await self.hands.advance(pod, app, held, acknowledged=acknowledged, quiet=self._quiet[pod.uid])
-        if step is not None:
-            self.steps[pod.uid] = step
 
     def _someone_answers(self, app: Candidate) -> bool:
         """With no router known, nobody has acknowledged anything; unless another proxy serves this app."""
@@ -70,10 +91,61 @@ class Drains:
             return True
         return any(router.maybe_serving for router in self.routers.routers())
 
-    def _look(self, app: Candidate, pod: Pod, now_s: float) -> None:
-        assert app.spec is not None
-        if app.spec.sla.source is not Source.ROUTER:
-            return  # nobody counts the other proxy's requests: the drain lasts until its deadline
-        load = self.learner.load(pod, app.spec.port, now_s)
+    def _watched(self, victim: _Victim) -> Quiet | None:
+        known = self._quiet.get(victim.pod.uid)
+        if known is None and victim.acknowledged and victim.pod.gate is False:
+            return Quiet(since_s=self.hands.clock())
+        return known
+
+    def _look(self, victim: _Victim, now_s: float) -> None:
+        """What the routers report by themselves, every second."""
+        quiet, app = self._quiet.get(victim.pod.uid), victim.app
+        if quiet is None or app.spec is None or not victim.counted:
+            return
+        load = self.learner.load(victim.pod, app.spec.port, now_s)
         if load is not None:
-            self._quiet[pod.uid].saw(load.in_flight, load.at_s)
+            requests = load.in_flight - load.streams
+            quiet.saw(Sample(at_s=load.at_s, requests=requests, streams=load.streams, total=load.total))
+
+    async def _ask(self, victims: Collection[_Victim]) -> None:
+        """Ask for fresh samples of those that may be finished, so that an idle server need not wait for reports."""
+        for number in range(SAMPLES):
+            asked = {v.endpoint: self._quiet[v.pod.uid] for v in victims if self._is_worth_asking(v)}
+            if not asked:
+                return
+            if number:
+                await asyncio.sleep(GAP_S)
+            loads = await self.routers.ask(asked.keys())
+            if loads is None:
+                return  # a router that may serve does not answer
+            for endpoint, quiet in asked.items():
+                if (load := loads.get(endpoint)) is not None:
+                    # its total counts from another moment than the reports' does
+                    requests = load.active + load.pending
+                    quiet.saw(Sample(at_s=load.at_s, requests=requests, streams=load.streams))
+
+    def _is_worth_asking(self, victim: _Victim) -> bool:
+        quiet = self._quiet.get(victim.pod.uid)
+        if quiet is None or victim.pod.retire is None or not victim.acknowledged or not victim.counted:
+            return False
+        assert victim.app.spec is not None
+        now_s, sessions_s = self.hands.clock(), victim.app.spec.drain.session_timeout_s
+        busy = quiet.busy(victim.pod.retire, sessions_s, now_s)
+        return busy in (Step.REQUESTS, Step.STREAMS) and quiet.promising(now_s)
+
+    async def _advance(self, victim: _Victim, now_s: float) -> None:
+        app, pod = victim.app, victim.pod
+        owned = victim.held.sets.get(pod.edition)
+        if is_paused(app, now_s):  # the admin's kill switch: what is not ordered to go, serves on
+            if owned is not None and owned.victim_uid != pod.uid:
+                await retire.cancel(self.hands.api, self.hands.world, pod)
+            return
+        step = await self.hands.advance(
+            pod,
+            app,
+            victim.held,
+            acknowledged=victim.acknowledged,
+            quiet=self._quiet.get(pod.uid),
+        )
+        if step is not None:
+            self.steps[pod.uid] = step

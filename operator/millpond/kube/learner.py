@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from millpond.api.sla import Source
 from millpond.clock import Clock
+from millpond.kube import rollouts
 from millpond.kube.knowledge import Knowledge, Observed, from_routers
 from millpond.kube.objects import Pod
 from millpond.kube.resolve import Candidate
@@ -28,8 +29,10 @@ class Measured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    at_s: float
-    in_flight: int
+    at_s: float  # when the oldest of the routers' reports came
+    in_flight: int  # requests and streams
+    streams: int
+    total: int  # requests and streams since this operator started
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,6 +48,9 @@ class Learner:
         default_factory=dict
     )  # app key -> newest observation that was used
 
+    def __post_init__(self) -> None:
+        self.knowledge.since_s = self.clock()
+
     def learn(
         self, candidates: Mapping[str, Candidate], holdings: Mapping[str, Holdings], now_s: float
     ) -> None:
@@ -57,8 +63,12 @@ class Learner:
         for key, app in candidates.items():
             if app.spec is None or app.policy is None:
                 continue
+            last = rollouts.progress(app)
+            going = last is not None and not last.phase.final
             for name, raw in holdings[key].editions.items():
                 self.knowledge.of(key, name, raw)
+            self.knowledge.judge_since(key, holdings[key].editions, last.step_s if last and going else None)
+            for name in holdings[key].editions:
                 observed = self._observed(app, name, collected, measured)
                 if observed is not None:
                     pods = holdings[key].pods_of(name)
@@ -92,7 +102,12 @@ class Learner:
     def _take_loads(self, collected: Collected) -> None:
         self._loads_at_s = collected.at_s
         self._loads = {
-            endpoint: Load(at_s=collected.at_s, in_flight=load.active + load.pending)
+            endpoint: Load(
+                at_s=load.at_s,
+                in_flight=load.active + load.pending + load.streams,
+                streams=load.streams,
+                total=load.total,
+            )
             for endpoint, load in collected.endpoints.items()
         }
 
