@@ -57,6 +57,7 @@ class Way:
     promoted: int = -1  # the last step that somebody lets it leave; 0 is Validating
     aborted: bool = False
     closed_until_s: float | None = None  # the change window is closed until then; None: it is open
+    closed_because: str = "its change window is closed"
     unapproved: bool = False  # a major edition that nobody has approved yet
 
 

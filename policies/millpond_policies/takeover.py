@@ -52,8 +52,8 @@ def _bar(case: Case) -> Obstacle | None:
         text = f"edition {case.new.name} is a major one: an approver must run `millpond rollout approve`"
         return Obstacle(reason=Reason.WAITS_FOR_APPROVAL, message=text, needs=Needs.APPROVE)
     if way.closed_until_s is not None:
-        text = "its change window is closed"
-        return Obstacle(reason=Reason.OUTSIDE_CHANGE_WINDOW, message=text, until_s=way.closed_until_s)
+        text, until_s = way.closed_because, way.closed_until_s
+        return Obstacle(reason=Reason.OUTSIDE_CHANGE_WINDOW, message=text, until_s=until_s)
     return None
 
 

@@ -191,3 +191,17 @@ def test_outside_its_change_window_a_rollout_waits_and_an_emergency_is_recorded_
     done = rolling_out(product, namespace, edition="v2", phase="Completed")
     assert done["emergency"] == "v1 loses orders"
     assert product.app(namespace)["metadata"]["annotations"][EMERGENCY_ANNOTATION] == "tom"
+
+
+def test_an_unknown_time_zone_is_a_condition_and_starts_nothing(product: Product, namespace: str) -> None:
+    mars = [{"start": "00:00", "end": "00:00", "timeZone": "Mars/Base"}]
+    product.apply(elastic_app(namespace, changeWindows=mars, rollout=QUICK))
+    product.wait_serving(namespace, 1)
+    product.apply(
+        elastic_app(namespace, changeWindows=mars, rollout=QUICK, edition="v2", template=template(A="2"))
+    )
+    rolling_out(product, namespace, edition="v2", phase="Waiting")
+    status, reason, message = product.condition(namespace, "RollingOut")
+    assert (status, reason) == ("True", "OutsideChangeWindow")
+    assert 'spec.changeWindows[0].timeZone: "Mars/Base" is not a known time zone' in message
+    assert editions_with_servers(product, namespace) == {"v1"}

@@ -124,6 +124,23 @@ def test_a_window_in_an_unknown_time_zone_never_opens() -> None:
     assert rollouts.progress(rolling(waits)) == waits
 
 
+def test_an_unknown_time_zone_is_named_where_the_rollout_says_what_it_waits_for() -> None:
+    named = app(
+        edition="v2",
+        changeWindows=[{"start": "00:00", "end": "06:00", "timeZone": "Europe/Berln"}],
+        rollout={},
+    )
+    assert named.pool is not None
+    mars = {"nodeSelector": {}, "changeWindows": [{"start": "00:00", "end": "06:00", "timeZone": "Qqqqqq"}]}
+    way = rollouts.way(replace(named, pool=named.pool.model_validate(mars)), both(), NOW_S)
+    assert way.closed_because == (
+        'its change window is closed; spec.changeWindows[0].timeZone: "Europe/Berln" is not a known time zone: '
+        'did you mean Europe/Berlin?; DynamicPool default: spec.changeWindows[0].timeZone: "Qqqqqq" is not a known '
+        "time zone: write its IANA name, such as Europe/Berlin or UTC"
+    )
+    assert rollouts.way(app(edition="v2"), both(), NOW_S).closed_because == "its change window is closed"
+
+
 def test_an_edition_says_who_submitted_it() -> None:
     named = app(edition="v2")
     assert named.spec is not None

@@ -40,6 +40,7 @@ def way(app: Candidate, holdings: Holdings, now_s: float) -> Way:
         promoted=rollout.promote.step if promoted and rollout.promote else -1,
         aborted=rollout.abort == spec.edition,
         closed_until_s=None if urgent else closed_until_s(app, now_s),
+        closed_because="; ".join(("its change window is closed", *unknown_zones(app))),
         unapproved=rollout.major and not urgent and _unapproved(app, holdings.editions.get(spec.edition)),
     )
 
@@ -49,6 +50,17 @@ def closed_until_s(app: Candidate, now_s: float) -> float | None:
     its, pools = ((owner and owner.change_windows) or () for owner in (app.spec, app.pool))
     is_open, until_s = windows.opens(its, now_s, also=pools)
     return None if is_open else until_s or _NEVER_S
+
+
+def unknown_zones(app: Candidate) -> list[str]:
+    """What is wrong with the time zones of the change windows of an app and its pool: admission cannot know."""
+    owners = ((app.spec, "spec"), (app.pool, f"DynamicPool {app.spec.pool}: spec" if app.spec else ""))
+    return [
+        f"{where}.changeWindows[{n}].timeZone: {problem}"
+        for owner, where in owners
+        for n, window in enumerate((owner and owner.change_windows) or ())
+        if (problem := windows.check_zone(window.time_zone))
+    ]
 
 
 def _unapproved(app: Candidate, edition: Raw | None) -> bool:
