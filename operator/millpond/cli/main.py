@@ -10,6 +10,10 @@ VERBS = {
     "explain": ("millpond.cli.explain:explain", "Say why an app has the servers it has."),
     "node": ("millpond.cli.node:node", "Run a process node: pods as operating-system processes."),
     "operator": ("millpond.cli.operator:operator", "Run the operator."),
+    "rollout": (
+        "millpond.cli.rollout.commands:rollout",
+        "Roll out editions, steer them, wait for the outcome.",
+    ),
     "router": ("millpond.cli.router:router", "Run a router (Envoy) that takes its routes from the operator."),
 }
 

@@ -1,0 +1,1 @@
+"""`millpond rollout`: roll out editions, steer them, and wait for the outcome; for people and for pipelines."""
