@@ -2,13 +2,11 @@
 
 import asyncio
 import stat
-import sys
-from contextlib import suppress
 
 import httpx
 import pytest
 
-from router.world import HOST, World, app, free_port
+from router.world import World, app
 from waiting import eventually
 
 pytestmark = pytest.mark.integration
@@ -58,35 +56,6 @@ async def test_a_router_that_is_ended_in_order_finishes_what_runs(world: World) 
     await asyncio.to_thread(router.stop)
     assert {(await task).status for task in running} == {200}
     assert not router.alive
-
-
-async def test_the_command_becomes_a_router(world: World) -> None:
-    server = await world.server("one")
-    listen, stats = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
-    options = [
-        "--name",
-        "cli",
-        "--xds",
-        world.xds,
-        "--listen",
-        listen,
-        "--stats",
-        stats,
-        "--concurrency",
-        "1",
-    ]
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "millpond", "router", *options)
-    try:
-        await world.settled(app(server.endpoint))
-        assert [state.id for state in world.control.routers()] == ["cli"]
-        async with httpx.AsyncClient(base_url=f"http://{listen}", headers={"host": HOST}) as client:
-            assert (await eventually(lambda: client.get("/"), 5, "it answers")).text == "one"
-        process.terminate()
-        assert await asyncio.wait_for(process.wait(), 10) == 0
-    finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
 
 
 async def _reached(server: object, number: int) -> bool:

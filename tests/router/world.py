@@ -137,6 +137,9 @@ class World:
         self._stack.callback(router.kill)
         return router
 
+    def on_end(self, end: Callable[[], Awaitable[None]]) -> None:
+        self._stack.push_async_callback(end)
+
     async def serving(self, router: RouterProcess) -> None:
         await eventually(lambda: asyncio.to_thread(router.ready), 10, f"{router.name} serves")
 

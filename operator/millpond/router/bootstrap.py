@@ -37,13 +37,17 @@ def router_key(name: str, stats: str) -> str:
     return f"{name}@{stats}"
 
 
-def bootstrap(*, name: str, xds: str, listen: str, stats: str, admin: Path | None) -> Json:
+def bootstrap(
+    *, name: str, xds: str, listen: str, stats: str, admin: Path | None, reuse_port: bool = False
+) -> Json:
     """Envoy's bootstrap. `xds`: "unix:/path" or "host:port"; `listen`, `stats`: "ip:port"; `admin`: a socket's path.
+
+    `reuse_port`: another router may listen on the same `listen`, to take over from this one; its `stats` must differ.
 
     Without an admin socket there are no Prometheus statistics either, so `millpond router` always gives one.
     """
     channel = _channel(name, stats)
-    static: Json = {"clusters": [_control(xds)], "listeners": [_apps_listener(listen)]}
+    static: Json = {"clusters": [_control(xds)], "listeners": [_apps_listener(listen, reuse_port)]}
     found: Json = {
         "node": {"id": name, "cluster": "millpond-routers", "metadata": {"stats": stats}},
         "dynamic_resources": {
@@ -144,8 +148,8 @@ def _dropped(endings: Sequence[str]) -> Json:
     return {"matcher_list": {"matchers": [matcher]}}
 
 
-def _apps_listener(listen: str) -> Json:
-    return _listener("apps", listen, {
+def _apps_listener(listen: str, reuse_port: bool) -> Json:
+    listener = _listener("apps", listen, {
         "stat_prefix": "apps",
         "rds": {"route_config_name": ROUTES, "config_source": _ADS},
         "use_remote_address": True,
@@ -161,6 +165,8 @@ def _apps_listener(listen: str) -> Json:
             _ROUTER_FILTER,
         ],
     })  # fmt: skip
+    # What tells it from the listener for statistics when a router that is to end stops taking connections.
+    return {**listener, "traffic_direction": "INBOUND", "enable_reuse_port": reuse_port}
 
 
 def _stats_listener(stats: str) -> Json:
@@ -196,6 +202,6 @@ def _listener(name: str, address: str, manager: Json) -> Json:
     package = f"{_TYPES}.filters.network.http_connection_manager.v3"
     typed = {"@type": f"{package}.HttpConnectionManager", **manager}
     chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": typed}]}
-    # With port re-use a second router on the same address would quietly take half of the requests.
+    # Unless wanted: with port re-use a second router on the same address would quietly take half of the requests.
     return {"name": name, "address": _address(address), "filter_chains": [chain], "enable_reuse_port": False,
             "socket_options": _keepalive()}  # fmt: skip

@@ -2,17 +2,17 @@
 
 import json
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
 
-import httpx
-
+from millpond.router import supervise
 from millpond.router.bootstrap import bootstrap
 
-__all__ = ["RouterProcess", "arguments", "bootstrap", "envoy_path"]
+__all__ = ["RouterProcess", "arguments", "bootstrap", "envoy_path", "supervised"]
 
 
 def envoy_path() -> Path:
@@ -28,17 +28,33 @@ def envoy_path() -> Path:
 
 def arguments(config: Path, *, concurrency: int = 2, log_level: str = "warning") -> Sequence[str]:
     options = ["--disable-hot-restart", "--concurrency", str(concurrency), "--log-level", log_level]
-    return [str(envoy_path()), "--config-path", str(config), *options]
+    return [str(envoy_path()), "--config-path", str(config), *options, "--drain-strategy", "immediate"]
+
+
+def supervised(
+    command: Sequence[str], *, admin: Path, listen: str, accept_s: int, drain_s: int
+) -> Sequence[str]:
+    """The command line of a small process that runs Envoy and ends it without cutting a request."""
+    script = [sys.executable, "-I", "-S", str(Path(supervise.__file__))]
+    return [*script, str(admin), listen, str(accept_s), str(drain_s), *command]
 
 
 class RouterProcess:
     """A router as a child process. Its files are in `folder`: `envoy.json`, `admin.sock`, `envoy.log`."""
 
     def __init__(
-        self, *, name: str, xds: str, listen: str, stats: str, folder: Path, concurrency: int = 1
+        self,
+        *,
+        name: str,
+        xds: str,
+        listen: str,
+        stats: str,
+        folder: Path,
+        concurrency: int = 1,
+        reuse_port: bool = False,
     ) -> None:
         self.name, self.xds, self.listen, self.stats, self.folder = name, xds, listen, stats, folder
-        self.concurrency = concurrency
+        self.concurrency, self.reuse_port = concurrency, reuse_port
         self.admin = folder / "admin.sock"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -54,7 +70,14 @@ class RouterProcess:
 
     def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        made = bootstrap(name=self.name, xds=self.xds, listen=self.listen, stats=self.stats, admin=self.admin)
+        made = bootstrap(
+            name=self.name,
+            xds=self.xds,
+            listen=self.listen,
+            stats=self.stats,
+            admin=self.admin,
+            reuse_port=self.reuse_port,
+        )
         config = self.folder / "envoy.json"
         config.write_text(json.dumps(made))
         with (self.folder / "envoy.log").open("ab") as log:
@@ -67,7 +90,7 @@ class RouterProcess:
 
     def ready(self) -> bool:
         """Whether it has its first configuration and listens."""
-        return self._admin("GET", "/ready") == 200
+        return supervise.call(self.admin, "GET", "/ready") is not None
 
     def wait_ready(self, timeout_s: float = 10.0) -> None:
         end = time.monotonic() + timeout_s
@@ -82,8 +105,9 @@ class RouterProcess:
         """End it: no new connections, the running requests are finished (at most `drain_s`), then SIGTERM."""
         if self._process is None:
             return
-        if self.alive and drain_s and self._admin("POST", "/drain_listeners?graceful&skip_exit") == 200:
-            self._wait_idle(drain_s)
+        if self.alive and drain_s:
+            times = {"accept_s": 0.0, "drain_s": drain_s}
+            supervise.drain(self.admin, pid=self.pid, listen=self.listen, pause=self._pause, **times)
         self._process.terminate()
         try:
             self._process.wait(5)
@@ -104,27 +128,9 @@ class RouterProcess:
     ) -> None:
         self.stop(drain_s=0.0)
 
-    def _wait_idle(self, timeout_s: float) -> None:
-        end = time.monotonic() + timeout_s
-        while time.monotonic() < end and self.alive and self._running():
-            time.sleep(0.05)
-
-    def _running(self) -> int:
-        """Requests that this router has not answered yet."""
-        with self._client() as client:
-            text = client.get("/stats?filter=^http.apps.downstream_rq_active$").text
-        return int(text.partition(":")[2] or 0)
-
-    def _admin(self, method: str, path: str) -> int | None:
-        try:
-            with self._client() as client:
-                return client.request(method, path).status_code
-        except httpx.TransportError:
-            return None
-
-    def _client(self) -> httpx.Client:
-        transport = httpx.HTTPTransport(uds=str(self.admin))
-        return httpx.Client(transport=transport, base_url="http://admin", timeout=2.0)
+    def _pause(self, seconds: float) -> bool:
+        time.sleep(seconds)
+        return not self.alive
 
     def _last_words(self) -> str:
         lines = (self.folder / "envoy.log").read_text(errors="replace").splitlines()
