@@ -5,18 +5,17 @@ when chance would hardly make it (three standard deviations) and when it matters
 
 Errors: the two-proportion z-test. 12 of 300 requests failed on the new edition and 3 of 2,700 on the old one: rates
 of 4 % and 0.11 %, pooled 0.5 %, z = 0.0389 / sqrt(0.005 · 0.995 · (1/300 + 1/2700)) = 9.1: sick.
-Response: the goal's value against the target, its uncertainty from the histogram. When the old edition misses the goal
-as well, the load is to blame, and the new one is only sick if it is slower by more than a quarter.
+Response: the goal's value against the target, its uncertainty from how the seconds differ. When the old edition misses
+the goal as well, the load is to blame, and the new one is only sick if it is slower by more than a quarter.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import sqrt
 
 from millpond_policies.actions import Input
 from millpond_policies.goals import Goal, GoalKind
-from millpond_policies.histogram import BOUNDS_MS, percentile_ms
+from millpond_policies.histogram import percentile_ms
 from millpond_policies.reasons import Reason
 from millpond_policies.release import Evidence
 
@@ -27,6 +26,7 @@ ALONE_ERRORS = 0.05  # of all requests, when there is nothing to compare with
 SLOWER = 1.25  # times the old edition's response, when both miss the goal
 MUCH_SLOWER = 1.5  # times, when there is no goal
 COMPARABLE = 50  # requests of the old edition, to compare with
+ENOUGH_WINDOWS = 8  # seconds with requests, before slowness is more than a moment
 
 
 class Outcome(StrEnum):
@@ -107,26 +107,15 @@ def _against(seen_ms: float, noise_ms: float, bound_ms: float | None) -> Outcome
 
 
 def _noise_ms(evidence: Evidence, goal: Goal, seen_ms: float) -> float:
-    """One standard deviation of the figure: of a mean, or of a percentile by the ranks around it."""
-    n = evidence.timed
+    """One standard deviation of the figure: what the seconds' means say, and for a percentile also its ranks."""
+    if evidence.windows < ENOUGH_WINDOWS:
+        return seen_ms
+    ranks = 0.0
     if goal.kind is GoalKind.PERCENTILE and goal.percentile is not None:
-        spread = 100 * sqrt(goal.percentile / 100 * (1 - goal.percentile / 100) / n)
-        low = percentile_ms(evidence.histogram, max(0.0, goal.percentile - spread))
-        return seen_ms - (low if low is not None else 0.0)
-    return sqrt(_variance(evidence.histogram, seen_ms) / n)
-
-
-def _variance(histogram: Sequence[int], mean_ms: float) -> float:
-    """Of the response times, taking each bucket at its middle; without a histogram, that of an exponential one."""
-    total = sum(histogram)
-    if not total:
-        return mean_ms * mean_ms
-    square = 0.0
-    for i, count in enumerate(histogram):
-        high = BOUNDS_MS[min(i, len(BOUNDS_MS) - 1)]
-        low = BOUNDS_MS[i - 1] if i else 0.0
-        square += count * ((low + high) / 2 - mean_ms) ** 2
-    return square / total
+        share = goal.percentile / 100
+        lower = 100 * (share - sqrt(share * (1 - share) / evidence.timed))
+        ranks = seen_ms - (percentile_ms(evidence.histogram, max(0.0, lower)) or 0.0)
+    return max(ranks, evidence.spread_ms)
 
 
 def _short(value: float | None) -> float | None:

@@ -1,8 +1,9 @@
 """A rollout as values: how it is to go (``Way``), how far it is (``Progress``), what was seen of it (``Evidence``)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from math import sqrt
 
 from millpond_policies.histogram import EMPTY, add
 from millpond_policies.reasons import Reason
@@ -93,25 +94,40 @@ class Evidence:
     timed: int = 0  # requests that `sum_ms` and `histogram` are about
     sum_ms: float = 0.0
     histogram: tuple[int, ...] = EMPTY  # over BOUNDS_MS
+    windows: int = 0  # observations with requests in them, each about a second
+    windows_ms: float = 0.0  # sum of their mean response times
+    windows_square: float = 0.0  # sum of the squares of these
 
     def plus(
         self, requests: int, errors: int, sum_ms: float, histogram: Sequence[int], young: bool
     ) -> "Evidence":
-        if young:
-            return Evidence(
-                requests=self.requests + requests,
-                errors=self.errors + errors,
-                timed=self.timed,
-                sum_ms=self.sum_ms,
-                histogram=self.histogram,
-            )
-        return Evidence(
-            requests=self.requests + requests,
-            errors=self.errors + errors,
+        """With one observation more; ``young``: of servers that warm up, so that its times say nothing."""
+        counted = replace(self, requests=self.requests + requests, errors=self.errors + errors)
+        if young or not requests:
+            return counted
+        mean_ms = sum_ms / requests
+        return replace(
+            counted,
             timed=self.timed + requests,
             sum_ms=self.sum_ms + sum_ms,
             histogram=add((self.histogram, histogram)),
+            windows=self.windows + 1,
+            windows_ms=self.windows_ms + mean_ms,
+            windows_square=self.windows_square + mean_ms * mean_ms,
         )
+
+    @property
+    def spread_ms(self) -> float:
+        """One standard deviation of the mean, from how far the windows' means lie apart.
+
+        Requests of one second share their fate (a pause, a busy machine), so they are not independent; windows
+        nearly are (the method of batch means).
+        """
+        if self.windows < 2:
+            return float("inf")
+        mean = self.windows_ms / self.windows
+        variance = max(0.0, self.windows_square / self.windows - mean * mean)
+        return sqrt(variance / (self.windows - 1))
 
     @property
     def mean_ms(self) -> float | None:

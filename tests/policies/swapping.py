@@ -11,9 +11,21 @@ from millpond_policies.strategy import Strategy
 
 from policies.building import NOW, after_load, app, server, serving
 
-SOUND = Evidence(requests=500, timed=500, sum_ms=500 * 100.0)
-SLOW = Evidence(requests=500, timed=500, sum_ms=500 * 900.0)
-FAILING = Evidence(requests=500, errors=60, timed=500, sum_ms=500 * 100.0)
+
+def seen(mean_ms: float, requests: int = 500, errors: int = 0, windows: int = 20) -> Evidence:
+    """Even evidence: each second as the others."""
+    return Evidence(
+        requests=requests,
+        errors=errors,
+        timed=requests,
+        sum_ms=requests * mean_ms,
+        windows=windows,
+        windows_ms=windows * mean_ms,
+        windows_square=windows * mean_ms * mean_ms,
+    )
+
+
+SOUND, SLOW, FAILING = seen(100.0), seen(900.0), seen(100.0, errors=60)
 NOTHING = Evidence()
 
 

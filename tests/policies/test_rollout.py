@@ -23,6 +23,7 @@ from policies.swapping import (
     at_step,
     final,
     over,
+    seen,
     way,
 )
 
@@ -127,7 +128,7 @@ def test_why_they_do_not_start_is_said() -> None:
 
 
 def test_too_few_requests_hold_a_canary_and_end_it_at_the_deadline() -> None:
-    few = Evidence(requests=20, timed=20, sum_ms=2000.0)
+    few = seen(100.0, requests=20)
     world = Swapping(way(CANARY, steps=STEPS), evidence=few).until(at_step(1))
     world.run(60)
     assert world.progress.step == 1
