@@ -57,7 +57,8 @@ def _at(answer: Answer) -> str:
 
 
 def _failure(answer: Answer) -> str:
-    return f"status {answer.status}" if answer.status else answer.outcome.value
+    what = f"status {answer.status}" if answer.status else answer.outcome.value
+    return f"{what} after {answer.took_s:.1f} s"
 
 
 def _is_lost(answer: Answer, processed: Processed) -> bool:

@@ -14,6 +14,8 @@ class Answer:
     id: str
     t_s: float
     """When it was due, in seconds since the load began."""
+    took_s: float
+    """From then to its outcome."""
     outcome: Outcome
     status: int = 0
     """HTTP status; 0 without an answer."""

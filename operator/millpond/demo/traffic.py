@@ -13,16 +13,17 @@ import asyncio
 import json
 import random
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import aiohttp
 
 from millpond.demo.answers import Answer, TrafficTotals
-from millpond.demo.openloop import Emit, OpenLoop, allow_many_connections, check_target, emit_to
+from millpond.demo.openloop import Emit, OpenLoop, allow_many_connections, emit_to
 from millpond.demo.profile import Profile
 from millpond.demo.tally import Outcome
+from millpond.demo.targets import Targets
 from millpond.demo.visitors import Visitor, Visitors
 
 _ID_HEADER = "X-Client-Request-Id"  # routers replace X-Request-Id by an id of their own
@@ -55,30 +56,6 @@ class TrafficPlan:
         for name in ("rate_rps", "seconds", "session_s", "timeout_s", "max_open"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} {getattr(self, name)}: must be above 0")
-
-
-class Targets:
-    """Base URLs in turn. Raises ValueError for one off the loopback."""
-
-    def __init__(self, given: str) -> None:
-        self._file = Path(given[1:]) if given.startswith("@") else None
-        self._seen: object = None
-        self._urls = [] if self._file else _checked([given])
-        self.next(0)
-
-    def next(self, number: int) -> str:
-        if self._file and (state := self._file.stat()) and (state.st_ino, state.st_mtime_ns) != self._seen:
-            self._urls = _checked(self._file.read_text().split())
-            self._seen = (state.st_ino, state.st_mtime_ns)
-        return self._urls[number % len(self._urls)]
-
-
-def _checked(urls: Sequence[str]) -> list[str]:
-    if not urls:
-        raise ValueError("targets: must be one or more")
-    for url in urls:
-        check_target(url)
-    return [url.rstrip("/") for url in urls]
 
 
 class Traffic:
@@ -120,54 +97,70 @@ class Traffic:
         visitor = self._visitors.next(self.loop.now_s()) if self._chance(self._plan.sessions) else None
         slow = f"?ms={self._plan.slow_ms}" if self._chance(self._plan.slow) else ""
         body = self._source.randrange(1, _MAX_BODY) if self._chance(self._plan.post) else None
-        url = self._targets.next(number) + (_SESSION_PATH if visitor else "/") + slow
-        answer = await self._request(f"{self._plan.id_prefix}-{number}", due_s, url, body, visitor)
+        path = (_SESSION_PATH if visitor else "/") + slow
+        answer = await self._answer_of(number, due_s, path, body, visitor)
         if visitor:
             self._visitors.back(visitor, self.loop.now_s())
         self._mismatches += bool(answer.mismatch)
         self._answer(answer)
         return answer.outcome
 
-    async def _request(
-        self, id: str, due_s: float, url: str, body: int | None, visitor: Visitor | None
+    async def _answer_of(
+        self, number: int, due_s: float, path: str, body: int | None, visitor: Visitor | None
     ) -> Answer:
+        id, target = f"{self._plan.id_prefix}-{number}", self._targets.next(number)
+        found: dict[str, Any] = {}
+        try:
+            try:
+                found = await self._request(target + path, id, body, visitor)
+            except (
+                aiohttp.ClientConnectorError
+            ):  # nothing was sent; as a balancer: is it off the list by now?
+                if (other := self._targets.next(number)) == target:
+                    raise
+                found = await self._request(other + path, id, body, visitor)
+        except TimeoutError:
+            found["outcome"] = Outcome.TIMEOUT
+        except (aiohttp.ClientError, OSError):
+            found["outcome"] = Outcome.REFUSED
+        took_s = round(self.loop.now_s() - due_s, 3)
+        session = visitor.name if visitor else ""
+        return Answer(id=id, t_s=round(due_s, 3), took_s=took_s, session=session, **found)
+
+    async def _request(self, url: str, id: str, body: int | None, visitor: Visitor | None) -> dict[str, Any]:
+        method, data = ("GET", None) if body is None else ("POST", bytes(body))
+        headers = self._headers(id, visitor)
+        async with self._session.request(
+            method, url, headers=headers, data=data, allow_redirects=False
+        ) as response:
+            return _answered(id, response, await response.read(), body or 0, visitor)
+
+    def _headers(self, id: str, visitor: Visitor | None) -> dict[str, str]:
         headers = {_ID_HEADER: id}
         if self._plan.host:
             headers["Host"] = self._plan.host
         if visitor and visitor.cookies:
             headers["Cookie"] = visitor.cookie_header
-        session, t_s = visitor.name if visitor else "", round(due_s, 3)
-        method, data = ("GET", None) if body is None else ("POST", bytes(body))
-        try:
-            async with self._session.request(
-                method, url, headers=headers, data=data, allow_redirects=False
-            ) as response:
-                return _answered(id, t_s, response, await response.read(), body or 0, visitor)
-        except TimeoutError:
-            return Answer(id=id, t_s=t_s, outcome=Outcome.TIMEOUT, session=session)
-        except (aiohttp.ClientError, OSError):
-            return Answer(id=id, t_s=t_s, outcome=Outcome.REFUSED, session=session)
+        return headers
 
 
 def _answered(
-    id: str, t_s: float, response: aiohttp.ClientResponse, text: bytes, sent: int, visitor: Visitor | None
-) -> Answer:
+    id: str, response: aiohttp.ClientResponse, text: bytes, sent: int, visitor: Visitor | None
+) -> dict[str, Any]:
+    """The fields of the Answer that its response tells."""
     good = 200 <= response.status < 300
     edition, forgotten = response.headers.get("X-Edition", ""), False
     if visitor and good:
         visitor.keep(response.cookies)
         forgotten = visitor.saw(edition, int(response.headers.get("X-Visits", "0")))
-    return Answer(
-        id=id,
-        t_s=t_s,
-        outcome=Outcome.OK if good else Outcome.HTTP_ERROR,
-        status=response.status,
-        server=response.headers.get("X-Server", ""),
-        edition=edition,
-        session=visitor.name if visitor else "",
-        forgotten=forgotten,
-        mismatch=_mismatch(text, id, sent) if good else "",
-    )
+    return {
+        "outcome": Outcome.OK if good else Outcome.HTTP_ERROR,
+        "status": response.status,
+        "server": response.headers.get("X-Server", ""),
+        "edition": edition,
+        "forgotten": forgotten,
+        "mismatch": _mismatch(text, id, sent) if good else "",
+    }
 
 
 def _mismatch(text: bytes, id: str, sent: int) -> str:
