@@ -5,12 +5,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint bench crds lock clean
+.PHONY: demo test test-long lint bench crds lock clean
 demo: $(STAMP)
 	$(BIN)/millpond demo surge $(DEMO_ARGS)
 
 test: lint
 	$(BIN)/python -m pytest $(TEST_ARGS)
+
+test-long: lint
+	$(BIN)/python -m pytest -m "long or not long" $(TEST_ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

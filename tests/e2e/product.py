@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from millpond import paths
+from millpond.api.names import LEASE, NAMESPACE
 from millpond.cluster.embedded import Cluster, Process
 from millpond.demo.profile import Profile
 
@@ -120,9 +121,23 @@ class Product:
         listen = self.addresses.setdefault(name, free_address())
         stats = self.stats.setdefault(name, free_address())
         argv = ["router", "--name", name, "--xds", self.xds, "--listen", listen, "--stats", stats]
+        argv += ["--accept-seconds", "1"]
         self.routers[name] = self._run(name, argv)
         eventually(lambda: reachable(listen), 30, f"router {name} listens")
         return self.routers[name]
+
+    def end_router(self, name: str) -> None:
+        """By SIGTERM, which cuts no request."""
+        assert self.routers[name].alive
+        self.routers[name].terminate()
+        assert self.routers[name].wait(40), f"router {name} has not ended: {self.routers[name].log_tail()}"
+
+    def crash_operator(self) -> None:
+        """kill -9; whoever comes next need not wait until its Lease has run out."""
+        assert self.operator is not None
+        self.operator.kill()
+        released = '{"spec": {"holderIdentity": ""}}'
+        self.cluster.kubectl("patch", "lease", LEASE, "-n", NAMESPACE, "--type=merge", "-p", released)
 
     def _run(self, name: str, argv: Sequence[str]) -> Process:
         return self.cluster.run(name, [sys.executable, "-m", "millpond", *argv], {"TMPDIR": str(self.folder)})
@@ -142,6 +157,13 @@ class Product:
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines if all(w in line for w in wanted))
 
     # -- the cluster
+
+    @property
+    def ledgers(self) -> Path:
+        """Where the servers write down which requests they worked on."""
+        path = self.folder / "ledgers"
+        path.mkdir(exist_ok=True)
+        return path
 
     def apply(self, *objects: Mapping[str, Any]) -> None:
         items = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
