@@ -130,6 +130,7 @@ def test_an_app_that_is_being_deleted_has_failed() -> None:
         (progress("Paused", needs="resume"), "millpond rollout resume web -n shop"),
         (progress("Waiting", needs="approve"), "somebody else runs: millpond rollout approve web -n shop --reason …"),
         (progress("Waiting", until="2030-01-01T00:00:00Z"), "wait until 2030-01-01T00:00:00Z"),
+        (progress("Waiting", until="9999-12-31T23:59:59Z"), "correct changeWindows: they never open"),
         (progress("Progressing"), ""),
     ],
 )  # fmt: skip

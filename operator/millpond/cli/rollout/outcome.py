@@ -12,6 +12,7 @@ from millpond_policies.release import Needs, Phase
 
 # The operator does nothing more about an app with one of these; only another spec helps.
 _REFUSALS = frozenset({Reason.INVALID_SPEC, Reason.INVALID_TEMPLATE, Reason.EDITION_CONFLICT})
+_NEVER = "9999"  # the year in which windows open that never open
 _FINAL = frozenset(phase for phase in Phase if phase.final)
 
 
@@ -163,6 +164,8 @@ def to_do(told: Outcome) -> str:
         return ""
     where = f"{told.app} -n {told.namespace}"
     window = f"wait until {told.until}" if told.until else ""
+    if told.until and told.until.startswith(_NEVER):
+        window = "correct changeWindows: they never open"
     match told.needs:
         case Needs.PROMOTE:
             return f"millpond rollout promote {where}"
