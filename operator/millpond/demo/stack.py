@@ -100,6 +100,8 @@ class Stack:
             self.listen,
             "--stats",
             self.stats,
+            "--drain-seconds",
+            "0",
         ]
         self.router = self._millpond("router", argv)  # listens once it has its first routes
 
