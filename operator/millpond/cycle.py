@@ -1,7 +1,7 @@
 """One pass of observe -> plan -> apply for all apps at once, because they compete for one pool."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from millpond.clock import Clock
@@ -67,8 +67,8 @@ class Cycle:
         seen = snapshot(candidates, holdings, self.learner.knowledge, in_flight, now_s)
         self.apps = {app.key: app for app in seen.apps}
         verdicts = plan(seen, now_s)
-        carried_out = await self._apply(verdicts, candidates, holdings)
-        await self._report(candidates, problems, carried_out, published, now_s)
+        carried_out, astray = await self._apply(verdicts, candidates, holdings)
+        await self._report(candidates, problems, carried_out, published, now_s, astray)
 
     def _holdings(self, candidates: Iterable[str]) -> dict[str, Holdings]:
         """Of every candidate; what belongs to apps that are being deleted is left to the garbage collector."""
@@ -117,12 +117,13 @@ class Cycle:
 
     async def _apply(
         self,
-        verdicts: Iterable[Verdict],
+        verdicts: Sequence[Verdict],
         candidates: Mapping[str, Candidate],
         holdings: Mapping[str, Holdings],
-    ) -> list[Verdict]:
-        """The verdicts that hold now: what failed is decided again in the next cycle."""
-        carried_out = []
+    ) -> tuple[list[Verdict], set[str]]:
+        """The verdicts that hold now, and the apps whose rollout could not be steered: next cycle again."""
+        carried_out: list[Verdict] = []
+        astray = {verdict.app for verdict in verdicts if isinstance(verdict, Steer)}
         for verdict in verdicts:
             try:
                 wrote = await self.hands.apply(verdict, candidates[verdict.app], holdings[verdict.app])
@@ -130,9 +131,10 @@ class Cycle:
                 log.warning("%s: %s: %s", verdict.app, type(verdict).__name__, error)
                 continue
             self.on_verdict(verdict, wrote)
-            if wrote or not isinstance(verdict, Steer):
-                carried_out.append(verdict)
-        return carried_out
+            carried_out.append(verdict)
+            if wrote and isinstance(verdict, Steer):
+                astray.discard(verdict.app)
+        return carried_out, astray
 
     async def _report(
         self,
@@ -141,6 +143,7 @@ class Cycle:
         verdicts: Iterable[Verdict],
         published: Published,
         now_s: float,
+        astray: Collection[str],
     ) -> None:
         by_app: dict[str, list[Verdict]] = {}
         for verdict in verdicts:
@@ -148,6 +151,8 @@ class Cycle:
         holdings = self._holdings(candidates)
         trouble = self.learner.measured().trouble
         for key, app in candidates.items():
+            if key in astray:  # else the rollout that status shows would look as if it were up to date
+                continue
             held, view, problem = holdings[key], self.apps.get(key), problems.get(key)
             rejected, decided = published.rejected.get(key), by_app.get(key, ())
             try:

@@ -20,11 +20,12 @@ class Mortal:
         default_factory=list
     )  # the writes after which it was killed: PATCH pods/status …
 
-    def doom(self, app: str) -> None:
-        """From now on it dies once for every kind of write that concerns this app (or the pool)."""
+    def doom(self, app: str, mark: "Callable[[Seen], str] | None" = None) -> None:
+        """From now on it dies once for every kind of write (or other ``mark``) that concerns this app or the pool."""
+        marked = mark or kind_of
 
         def strike(seen: Seen) -> None:
-            write = kind_of(seen)
+            write = marked(seen)
             if concerns(seen, app) and write not in self.deaths:
                 self.deaths.append(write)
                 assert self.product.operator is not None
@@ -61,6 +62,23 @@ def kind_of(seen: Seen) -> str:
     if parts[0] == "namespaces":
         parts = parts[2:]
     return f"{seen.verb} {'/'.join([parts[0], *parts[2:]])}"
+
+
+def deed_of(seen: Seen) -> str:
+    """The kind of write and what it changes, so that each step of a long way is one of its own."""
+    body = seen.json()
+    if not isinstance(body, dict):
+        return kind_of(seen)
+    rollout = body.get("status", {}).get("rollout") or {}
+    about = {
+        "step": "/".join(str(rollout[k]) for k in ("phase", "step") if k in rollout),
+        "replicas": body.get("spec", {}).get("replicas"),
+        "retire": RETIRE_ANNOTATION in (body.get("metadata", {}).get("annotations") or {}),
+        "gate": [c["status"] for c in body.get("status", {}).get("conditions", ()) if c.get("type") == GATE],
+    }
+    told = " ".join(f"{k}={v}" for k, v in about.items() if v not in (None, "", False, []))
+    what = f"{kind_of(seen)} {told}".strip()
+    return f"{what} of {seen.path.split('/')[-1 if 'replicasets' in seen.path else -2]}" if told else what
 
 
 def concerns(seen: Seen, app: str) -> bool:

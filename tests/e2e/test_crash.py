@@ -5,8 +5,10 @@ from functools import partial
 
 import pytest
 
-from e2e.mortal import Mortal, concerns, end_state, orders, victims
+from e2e import traffic
+from e2e.mortal import Mortal, concerns, deed_of, end_state, orders, victims
 from e2e.product import Product, Raw, elastic_app
+from e2e.traffic import Traffic
 from kube.fault_proxy import FaultProxy, LoseAnswer, Seen
 from waiting import eventually
 
@@ -68,7 +70,9 @@ def decided(product: Product, namespace: str, name: str) -> list[tuple[str, str,
     return [(d["action"], d["reason"], d["wanted"]) for d in decisions if d["action"] != "Hold"]
 
 
-def as_undisturbed(mortal: Mortal, namespace: str, calm: Raw, deaths: set[str]) -> None:
+def as_undisturbed(
+    mortal: Mortal, namespace: str, calm: Raw, deaths: set[str], timeout_s: float = 120
+) -> None:
     """Wait until it ends like the calm one, after these deaths at least; show the difference if it does not."""
     last: Raw = {}
 
@@ -77,7 +81,7 @@ def as_undisturbed(mortal: Mortal, namespace: str, calm: Raw, deaths: set[str]) 
         return last == calm and deaths <= set(mortal.deaths)
 
     try:
-        mortal.until(same, 120, f"the same end state in spite of {sorted(deaths)}")
+        mortal.until(same, timeout_s, f"the same end state in spite of {sorted(deaths)}")
     except AssertionError:
         assert last == calm
         raise
@@ -143,6 +147,40 @@ def test_a_server_is_retired_without_losing_a_request_by_an_operator_that_dies_a
     assert len(victims(mortal.proxy, "web")) == 1
     assert set(orders(mortal.proxy, "web")) == {1}
     assert decided(product, namespace, "web") == decided(product, namespace, "calm")
+
+
+@pytest.mark.timeout(600)
+def test_a_swap_of_two_servers_loses_nothing_to_an_operator_that_dies_after_each_write(
+    mortal: Mortal, namespace: str
+) -> None:
+    """Each step, each order and each victim: it dies once after every one of them."""
+    product = mortal.product
+    how = {"mode": "Manual", "replicas": 2, "rollout": {"soak": "1s"}}
+    calm = {**traffic.app(product, namespace, **how), "metadata": {"name": "calm", "namespace": namespace}}
+    calm["spec"] = {**calm["spec"], "routes": [{"host": f"calm.{namespace}.test"}]}
+    product.apply(calm, traffic.app(product, namespace, **how))
+    for name in ("calm", "web"):
+        eventually(lambda name=name: settled(product, namespace, name, 2), 60, "two servers serve")
+    v2 = traffic.app(product, namespace, "v2", **how)["spec"]
+    product.apply({**calm, "spec": {**v2, "routes": calm["spec"]["routes"]}})
+    eventually(lambda: swapped(product, namespace, "calm"), 90, "v2 has taken over undisturbed")
+    expected = end_state(product, namespace, "calm")
+    with Traffic.run(product, namespace, rate=40, one_server=False):
+        mortal.doom("web", mark=deed_of)
+        product.apply(traffic.app(product, namespace, "v2", **how))
+        deaths = {"POST editions", "POST replicasets", "PATCH replicasets replicas=2 of web-v2"}
+        as_undisturbed(mortal, namespace, expected, deaths, timeout_s=400)
+        mortal.spare()
+        assert mortal.product.operator is not None
+    steps = {d for d in mortal.deaths if "step=" in d}
+    assert {"step=Progressing/1", "step=Progressing/2", "step=Completed/2"} <= {d.split()[2] for d in steps}
+    assert len([d for d in mortal.deaths if "retire=True" in d]) == 2, mortal.deaths
+    assert len(victims(mortal.proxy, "web")) == 2
+
+
+def swapped(product: Product, namespace: str, name: str) -> bool:
+    rollout = product.app(namespace, name).get("status", {}).get("rollout", {})
+    return rollout.get("phase") == "Completed" and settled(product, namespace, name, 2)
 
 
 def to_sets_of_web(verb: str, seen: Seen) -> bool:
