@@ -26,7 +26,7 @@ def test_a_new_edition_takes_over_under_load_and_the_old_one_retires(
         )
     )
     wanted = {"v1": "Retired", "v2": "Active"}
-    eventually(lambda: states(product, namespace) == wanted, 60, "v2 serves and v1 has retired")
+    eventually(lambda: states(product, namespace) == wanted, 120, "v2 serves and v1 has retired")
     totals = load.totals()
     assert totals["ok"] == totals["sent"], totals
     editions = {p["metadata"]["labels"]["millpond.dev/edition"] for p in product.pods(namespace)}

@@ -9,7 +9,7 @@ from waiting import eventually
 pytestmark = [pytest.mark.integration, pytest.mark.e2e, pytest.mark.timeout(600)]
 
 # Sessions that last (in s), and how long traffic flows before and after: the long form is in `make test-long`.
-SHORT = pytest.param(4, 3, id="short")
+SHORT = pytest.param(2, 3, id="short")
 LONG = pytest.param(15, 30, id="long", marks=pytest.mark.long)
 both_lengths = pytest.mark.parametrize(("session_s", "around_s"), [SHORT, LONG])
 

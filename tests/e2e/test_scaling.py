@@ -2,7 +2,7 @@
 
 import pytest
 
-from e2e.product import Product, elastic_app
+from e2e.product import Product, elastic_app, template
 from waiting import eventually
 
 pytestmark = [pytest.mark.integration, pytest.mark.e2e]
@@ -17,8 +17,11 @@ def orders(product: Product, namespace: str) -> list[int]:
 def test_load_that_rises_in_steps_gets_one_server_more_then_two_more_and_gives_them_back(
     product: Product, namespace: str
 ) -> None:
-    """Prometheus is down all the while: the routers' telemetry is enough."""
-    product.apply(elastic_app(namespace))
+    """Prometheus is down all the while: the routers' telemetry is enough.
+
+    A server carries 40 requests a second. They take 100 ms, so that a few more on a busy machine make no difference.
+    """
+    product.apply(elastic_app(namespace, template=template(SLOTS="4", SERVICE_TIME_MS="100")))
     product.wait_serving(namespace)
     assert product.metric("millpond_prometheus_up") == 0
     host = f"web.{namespace}.test"
