@@ -22,12 +22,13 @@ class Visitor:
     host: str
     answers: list[tuple[int, str]] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    pause_s: float = PAUSE_S
     _over: threading.Event = field(default_factory=threading.Event)
 
     @classmethod
     @contextlib.contextmanager
-    def of(cls, product: Product, host: str) -> Iterator["Visitor"]:
-        visitor = cls(f"http://{product.addresses['r1']}/session", host)
+    def of(cls, product: Product, host: str, pause_s: float = PAUSE_S) -> Iterator["Visitor"]:
+        visitor = cls(f"http://{product.addresses['r1']}/session", host, pause_s=pause_s)
         thread = threading.Thread(target=visitor._visit)
         thread.start()
         try:
@@ -46,7 +47,7 @@ class Visitor:
 
     def _visit(self) -> None:
         with httpx.Client(headers={"Host": self.host}, timeout=10) as client:
-            while not self._over.wait(PAUSE_S):
+            while not self._over.wait(self.pause_s):
                 try:
                     answer = client.get(self.url)
                 except httpx.HTTPError as error:

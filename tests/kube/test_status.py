@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from millpond.kube.gates import wanted_gate
-from millpond.kube.objects import Pod
+from millpond.kube.objects import Pod, RetireIntent
 from millpond.kube.resolve import Problem, Resolver
 from millpond.kube.routes import app_routes
 from millpond.kube.status import status
@@ -150,14 +150,34 @@ def test_gate(pod: Pod, confirmed: bool, gate: bool | None):
     assert wanted_gate(pod, routes, confirmed) is gate
 
 
-def test_a_victim_and_a_pod_being_deleted_stay_as_draining_endpoints():
-    pods = [retiring(address="127.9.0.1"), sibling("b", address="127.9.0.2", deleting=True)]
-    routes = app_routes(app(), holdings(*pods, sibling("c", address="127.9.0.3")))
+def test_victims_drain_and_pods_being_deleted_get_nothing_more_not_even_from_sessions():
+    pods = [
+        retiring(address="127.9.0.1"),
+        sibling("b", address="127.9.0.2", deleting=True),
+        sibling("c", address="127.9.0.3"),
+        sibling("d", address="127.9.0.4", disrupted=True),
+    ]
+    routes = app_routes(app(), holdings(*pods))
     assert [(e.address, e.draining) for e in routes.editions[0].endpoints] == [
         ("127.9.0.1", True),
-        ("127.9.0.2", True),
         ("127.9.0.3", False),
+        ("127.9.0.4", True),
     ]
+
+
+def test_draining_servers_are_named_with_their_deadlines_and_without_moving_figures():
+    intents = [
+        RetireIntent(uid="0", since_s=0.0, deadline_s=60.0, reason="LoadFell"),
+        RetireIntent(uid="1", since_s=0.0, deadline_s=60.0, streams_deadline_s=3600.0, reason="LoadFell"),
+    ]
+    pods = [retiring(uid=intent.uid, retire=intent) for intent in intents]
+    both = view(ServerState.DRAINING, ServerState.DRAINING)
+    found = status(app(), holdings(*pods), both, None, (), NOW_S)
+    draining = next(c for c in found["conditions"] if c["type"] == "Draining")
+    assert draining["message"] == (
+        "s0 finishes its requests (until 1970-01-01T00:01:00Z); "
+        "s1 finishes its requests (until 1970-01-01T00:01:00Z, streams 1970-01-01T01:00:00Z)"
+    )
 
 
 def raw_app(name: str, created: str, host: str = "cart.test", **spec):

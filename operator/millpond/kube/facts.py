@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from millpond.clock import rfc3339
+from millpond.kube.objects import RetireIntent
 from millpond.kube.observe import paused_until_s
 from millpond.kube.resolve import Candidate, Problem
 from millpond.kube.world import Holdings
@@ -51,7 +52,7 @@ def facts(
         yield _ready(view, holdings)
     if view is None:
         return
-    yield _draining(view)
+    yield _draining(view, holdings)
     yield _rolling_out(replace(view, progress=_newest(view, verdicts)))
     yield _limited(view, verdicts)
     yield from _metrics(app, view, {c["type"]: c for c in before}, now_s, trouble)
@@ -112,13 +113,22 @@ def _ready(view: App, holdings: Holdings | None) -> Fact:
     return Fact(type="Ready", holds=False, reason=reason, message=text)
 
 
-def _draining(view: App) -> Fact:
-    names = ", ".join(s.name for s in view.servers if s.state is ServerState.DRAINING)
-    if names:
-        return Fact(
-            type="Draining", holds=True, reason=Reason.RETIRING, message=f"{names} finishes its requests"
-        )
+def _draining(view: App, holdings: Holdings | None) -> Fact:
+    """Names and deadlines, which stand still; what is in flight moves every second, and is no news."""
+    intents = {p.uid: p.retire for p in (holdings.pods if holdings else ())}
+    going = [s for s in view.servers if s.state is ServerState.DRAINING]
+    if going:
+        text = "; ".join(f"{s.name} finishes its requests{_until(intents.get(s.uid))}" for s in going)
+        return Fact(type="Draining", holds=True, reason=Reason.RETIRING, message=text)
     return Fact(type="Draining", holds=False, reason=Reason.AS_EXPECTED, message="")
+
+
+def _until(intent: RetireIntent | None) -> str:
+    if intent is None:
+        return ""
+    streams = f", streams {rfc3339(intent.last_deadline_s)}"
+    later = intent.last_deadline_s > intent.deadline_s
+    return f" (until {rfc3339(intent.deadline_s)}{streams if later else ''})"
 
 
 def _limited(view: App, verdicts: Sequence[Verdict]) -> Fact:

@@ -13,8 +13,9 @@ from millpond_policies.release import Phase
 def app_routes(app: Candidate, holdings: Holdings) -> AppRoutes | None:
     """Routes of one app; None when it has nothing to route (no valid spec, no edition yet, or no host of its own).
 
-    A server gets requests as soon as its containers are ready; being routed is what makes it Ready. A victim or a pod
-    that is being deleted stays as a draining endpoint, so that its requests and sessions can finish.
+    A server gets requests as soon as its containers are ready; being routed is what makes it Ready. A victim stays as a
+    draining endpoint, so that its requests and sessions can finish. A pod that is being deleted is taken out: what it
+    has it finishes, and a session that came back to it would meet its SIGTERM.
     """
     spec = app.spec
     if spec is None or not holdings.editions:
@@ -78,7 +79,7 @@ def _endpoints(pods: Iterable[Pod], port: int) -> tuple[Endpoint, ...]:
             (
                 Endpoint(address=p.address, port=port, draining=is_draining(p))
                 for p in pods
-                if p.address and (p.containers_ready or (is_draining(p) and p.started))
+                if p.address and not p.deleting and (p.containers_ready or (is_draining(p) and p.started))
             ),
             key=lambda e: (e.address, e.port),
         )
@@ -86,4 +87,4 @@ def _endpoints(pods: Iterable[Pod], port: int) -> tuple[Endpoint, ...]:
 
 
 def is_draining(pod: Pod) -> bool:
-    return pod.retire is not None or pod.deleting
+    return pod.retire is not None or pod.leaving
