@@ -80,7 +80,7 @@ class Cycle:
     ) -> dict[str, Problem]:
         problems = {key: app.problem for key, app in candidates.items() if app.problem is not None}
         for key, app in candidates.items():
-            homeless = bool(app.contested) and not holdings[key].editions
+            homeless = app.homeless and not holdings[key].editions
             if key in problems or homeless:
                 continue
             try:

@@ -78,7 +78,7 @@ def deed_of(seen: Seen) -> str:
     }
     told = " ".join(f"{k}={v}" for k, v in about.items() if v not in (None, "", False, []))
     what = f"{kind_of(seen)} {told}".strip()
-    return f"{what} of {seen.path.split('/')[-1 if 'replicasets' in seen.path else -2]}" if told else what
+    return f"{what} of {seen.path.removesuffix('/status').split('/')[-1]}" if told else what
 
 
 def concerns(seen: Seen, app: str) -> bool:

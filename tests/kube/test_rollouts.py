@@ -220,6 +220,14 @@ def test_a_step_by_header_sends_those_who_have_it() -> None:
     assert shares(told)["v2"] == (0, Preview(header=("x-canary", "yes"), hosts=()))
 
 
+def test_whoever_came_by_a_header_stays_when_the_steps_go_on_by_weight() -> None:
+    steps = [{"header": {"name": "x-canary", "value": "yes"}}, {"weight": 50}]
+    mine = Preview(header=("x-canary", "yes"))
+    assert shares(rolling(replace(GOING, step=2, weight=50), steps=steps))["v2"] == (50, mine)
+    back = replace(GOING, step=2, weight=0, phase=Phase.ROLLING_BACK)
+    assert shares(rolling(back, steps=steps))["v2"] == (0, None)
+
+
 def rolling_out(candidate: Candidate, *verdicts: Steer) -> tuple[str, str]:
     from millpond.kube.knowledge import Knowledge
     from millpond.kube.observe import app_view

@@ -79,7 +79,8 @@ def _contested(app: Candidate) -> Fact:
     if not app.contested:
         return Fact(type="Contested", holds=False, reason=Reason.AS_EXPECTED, message="every host is its own")
     hosts = ", ".join(app.contested)
-    text = f"spec.routes: an older app holds {hosts}; its requests stay there: choose another host"
+    field = "spec.routes" if app.homeless else "spec.rollout.preview.host"
+    text = f"{field}: an older app holds {hosts}; its requests stay there: choose another host"
     return Fact(type="Contested", holds=True, reason=Reason.HOST_TAKEN, message=text)
 
 

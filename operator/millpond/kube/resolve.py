@@ -55,6 +55,11 @@ class Candidate:
         return status
 
     @property
+    def homeless(self) -> bool:
+        """An older app holds a host that its routes name."""
+        return self.spec is not None and any(r.host in self.contested for r in self.spec.routes)
+
+    @property
     def goal(self) -> Goal:
         assert self.policy is not None
         return self.policy.goal.to_goal()
@@ -83,7 +88,7 @@ class Resolver:
         spec = self._parse(elasticapp.parse, raw)
         if isinstance(spec, Problem):
             return Candidate(key=key, raw=raw, problem=spec)
-        contested = tuple(sorted({r.host for r in spec.routes if holders.get(r.host, key) != key}))
+        contested = tuple(sorted({host for host in _hosts(raw) if holders.get(host, key) != key}))
         policy, why_policy = self._reference(
             slapolicy.parse, policies, spec.sla.policy, namespace, "sla.policy", "SLAPolicy", _POLICY
         )
@@ -148,6 +153,13 @@ def _holders(apps: Iterable[Raw]) -> dict[str, str]:
     """host -> key of the app that holds it: the oldest that claims it (the smaller key on a tie)."""
     holders: dict[str, str] = {}
     for raw in sorted(apps, key=lambda a: (from_rfc3339(a["metadata"]["creationTimestamp"]), _key(a))):
-        for route in raw["spec"].get("routes") or ():
-            holders.setdefault(str(route.get("host")), _key(raw))
+        for host in _hosts(raw):
+            holders.setdefault(host, _key(raw))
     return holders
+
+
+def _hosts(app: Raw) -> list[str]:
+    """Of its routes, and that at which its next edition is looked at."""
+    preview = (app["spec"].get("rollout") or {}).get("preview") or {}
+    hosts = [route.get("host") for route in app["spec"].get("routes") or ()]
+    return [str(host) for host in (*hosts, preview.get("host")) if host]

@@ -57,19 +57,21 @@ def weights(app: Candidate, holdings: Holdings) -> dict[str, int]:
 
 
 def _preview(app: Candidate, edition: str) -> Preview | None:
-    """Who reaches an edition that has no share yet: testers; in a step by header, whoever has it."""
+    """Who reaches the edition that comes, whatever its share: testers; from a step by header on, whoever has it."""
     last = rollouts.progress(app)
-    if app.spec is None or last is None or last.phase.final or last.edition != edition or last.weight:
+    if app.spec is None or last is None or last.phase.final or last.edition != edition:
         return None
     rollout = app.spec.rollout
-    step = rollout.planned_steps[last.step - 1] if 0 < last.step <= len(rollout.planned_steps) else None
-    if step is not None:
-        return Preview(header=(step.header.name, step.header.value)) if step.header else None
-    if rollout.preview is None or last.phase is Phase.ROLLING_BACK:
+    if last.phase is Phase.ROLLING_BACK:
+        return None
+    headers = [step.header for step in rollout.planned_steps[: last.step] if step.header]
+    if headers:
+        return Preview(header=(headers[-1].name, headers[-1].value))
+    if rollout.preview is None or last.step:
         return None
     return Preview(
         header=(rollout.preview.header, edition) if rollout.preview.header else None,
-        hosts=(rollout.preview.host,) if rollout.preview.host else (),
+        hosts=(host,) if (host := rollout.preview.host) and host not in app.contested else (),
     )
 
 
