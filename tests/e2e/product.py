@@ -77,6 +77,11 @@ class Load:
     process: Process
     out: Path
 
+    def open(self) -> int:
+        """Requests that had no answer yet at the end of the last second."""
+        lines = self.out.read_text().splitlines() if self.out.exists() else []
+        return int(json.loads(lines[-1]).get("open", 0)) if lines else 0
+
     def totals(self) -> Raw:
         """Waits until it is over. sent, ok, failed …"""
         eventually(lambda: not self.process.alive, 180, "the load ends")
