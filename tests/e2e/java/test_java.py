@@ -178,6 +178,11 @@ def test_an_answer_that_takes_8_s_survives_a_scale_in(
     running = [s for s in slow if s.server == victim and not s.ended]
     assert running, "its answer was still under way when the drain began"
 
+    def over() -> bool:
+        return all(s.ended for s in running) or victim not in remaining(product, namespace)
+
+    eventually(over, 30, "its answer is complete, or it is deleted")
+    assert all(s.ended for s in running), "it was deleted before its answer was complete"
     answers = [s.result() for s in slow]
     assert {status for status, _ in answers} == {200}
     assert all(json.loads(body)["server"] == s.server for s, (_, body) in zip(slow, answers, strict=True))
