@@ -178,9 +178,29 @@ def test_a_swap_of_two_servers_loses_nothing_to_an_operator_that_dies_after_each
     assert len(victims(mortal.proxy, "web")) == 2
 
 
-def swapped(product: Product, namespace: str, name: str) -> bool:
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_pod_events_that_come_late_only_make_a_retire_and_a_swap_slower(
+    mortal: Mortal, namespace: str
+) -> None:
+    product, late_s = mortal.product, 15
+    how = {"mode": "Manual", "replicas": 2, "rollout": {"soak": "1s"}}
+    product.apply(traffic.app(product, namespace, **how))
+    product.wait_serving(namespace, 2)
+    mortal.proxy.delay_watches(late_s, of="/pods")
+    try:
+        with Traffic.run(product, namespace, seconds=400, rate=100, one_server=False):
+            scale(product, namespace, "web", 1)
+            product.wait_serving(namespace, 1, timeout_s=150)
+            product.apply(traffic.app(product, namespace, "v2", **{**how, "replicas": 1}))
+            eventually(lambda: swapped(product, namespace, "web", 1), 240, "v2 has taken over")
+    finally:
+        mortal.proxy.delay_watches(0)
+
+
+def swapped(product: Product, namespace: str, name: str, count: int = 2) -> bool:
     rollout = product.app(namespace, name).get("status", {}).get("rollout", {})
-    return rollout.get("phase") == "Completed" and settled(product, namespace, name, 2)
+    return rollout.get("phase") == "Completed" and settled(product, namespace, name, count)
 
 
 def to_sets_of_web(verb: str, seen: Seen) -> bool:

@@ -105,6 +105,7 @@ class FaultProxy:
         self._edit_event: Callable[[Seen, Mapping[str, Any]], bool] = lambda _seen, _event: True
         self._edit_query: Callable[[Seen], Mapping[str, str]] = lambda seen: seen.query
         self._frozen = False
+        self._delay_s, self._delayed = 0.0, ""
         self._after_write: Callable[[Seen], None] = lambda _seen: None
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, name="fault proxy", daemon=True)
@@ -134,6 +135,10 @@ class FaultProxy:
     def thaw_watches(self) -> None:
         """New watches work again; the frozen ones stay silent, like connections through a dead router."""
         self._frozen = False
+
+    def delay_watches(self, delay_s: float, of: str = "") -> None:
+        """Events of watches whose path contains ``of`` come so much later, in their order."""
+        self._delay_s, self._delayed = delay_s, of
 
     def after_write(self, then: Callable[[Seen], None]) -> None:
         """Call ``then`` (say, kill the operator) after each write that the server has done, before its answer."""
@@ -225,17 +230,29 @@ class FaultProxy:
     ) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
-        frozen, rest = False, b""
+        frozen, rest, late = False, b"", asyncio.Queue[tuple[float, bytes]]()
+        postman = asyncio.create_task(self._deliver(late, response))
         with contextlib.suppress(ConnectionError, aiohttp.ClientError):
             async for chunk in upstream.content.iter_any():
                 *lines, rest = (rest + chunk).split(b"\n")
                 frozen = frozen or self._frozen
                 for line in lines:
                     if not frozen and self._edit_event(seen, json.loads(line)):
-                        await response.write(line + b"\n")
+                        delay_s = self._delay_s if self._delayed in seen.path else 0.0
+                        late.put_nowait((self._loop.time() + delay_s, line + b"\n"))
         if frozen or self._frozen:
             await self._stop.wait()  # the server ended it, and nobody hears of that
+        late.put_nowait((0.0, b""))
+        await postman
         return response
+
+    async def _deliver(
+        self, late: "asyncio.Queue[tuple[float, bytes]]", response: web.StreamResponse
+    ) -> None:
+        with contextlib.suppress(ConnectionError):
+            while (event := await late.get())[1]:
+                await asyncio.sleep(max(0.0, event[0] - self._loop.time()))
+                await response.write(event[1])
 
 
 def _tls(origin: Any) -> Any:
