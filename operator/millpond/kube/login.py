@@ -1,6 +1,7 @@
 """Where the API server is and who we are there: from a kubeconfig, or from the pod's service account."""
 
 import asyncio
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from kubernetes.aio.config.incluster_config import SERVICE_CERT_FILENAME, SERVIC
 
 from millpond.kube.errors import Forbidden
 
+_LOADING = threading.Lock()
 _FILE_KEYS = ("tokenFile", "client-certificate", "client-key", "certificate-authority")
 
 
@@ -24,15 +26,21 @@ class Login:
 
     async def configuration(self) -> Configuration:
         """The credentials as they are now; raises Forbidden with a sentence when they cannot be read."""
-        configuration = Configuration()
         try:
-            if self._kubeconfig is None:
-                load_incluster_config(configuration, try_refresh_token=False)
-            else:
-                await load_kube_config(str(self._kubeconfig), None, configuration, persist_config=False)
+            return await asyncio.to_thread(self._load)
         except (ConfigException, OSError, yaml.YAMLError, TypeError) as error:
             where = self._kubeconfig or "the service account of this pod"
             raise Forbidden(f"cannot log in with {where}: {error}") from error
+
+    def _load(self) -> Configuration:
+        """One at a time: the library puts certificates into files that another thread might find still empty."""
+        configuration = Configuration()
+        with _LOADING:
+            if self._kubeconfig is None:
+                load_incluster_config(configuration, try_refresh_token=False)
+            else:
+                where = str(self._kubeconfig)
+                asyncio.run(load_kube_config(where, None, configuration, persist_config=False))
         return configuration
 
     async def stamps(self) -> Mapping[Path, int]:
