@@ -81,7 +81,8 @@ class Drain(Model):
         None
     )
     """The sessions of a draining server have ended when no request came for so long: more than 0, at most
-    `timeout`. Needs `affinity`; absent: sessions last until `timeout`."""
+    `timeout`. Needs `affinity`; absent: it goes once it has no request, and
+    another server gets its sessions."""
     stream_timeout: Annotated[str, Field(max_length=MAX_LENGTH), lasting(above="0s", upto="24h")] | None = (
         None
     )
@@ -111,7 +112,7 @@ class Drain(Model):
 
     @property
     def session_timeout_s(self) -> float | None:
-        """None: sessions last until the timeout."""
+        """None: sessions hold no server back."""
         return None if self.session_timeout is None else seconds(self.session_timeout)
 
     @property
