@@ -73,6 +73,18 @@ def test_the_operator_is_killed_in_the_middle_of_a_scale_in_and_comes_back(
     assert len(servers_of(traffic)) == 2
 
 
+@pytest.mark.parametrize("alone_s", [10, pytest.param(60, marks=pytest.mark.long)])
+def test_while_the_operator_is_dead_running_apps_lose_nothing(
+    product: Product, namespace: str, alone_s: int
+) -> None:
+    start(product, namespace, 2)
+    with Traffic.run(product, namespace) as traffic:
+        product.crash_operator()
+        traffic.flow(alone_s)
+    product.start_operator()
+    product.wait_serving(namespace, 2)
+
+
 @both_lengths
 def test_a_router_is_replaced(product: Product, namespace: str, session_s: int, around_s: int) -> None:
     """Sessions go on through the new one, with the same servers: no router remembers them."""

@@ -266,3 +266,16 @@ def test_the_condition_is_true_from_the_first_moment_and_false_in_the_cycle_that
 )
 def test_events(before: Progress | None, after: Progress, event: Reason | None) -> None:
     assert rollouts.news(before, after) is event
+
+
+def test_a_server_that_hangs_in_its_deletion_on_a_dead_node_holds_nothing_up() -> None:
+    from millpond.kube.knowledge import Knowledge
+    from millpond.kube.observe import app_view
+
+    leaving = sibling("b", deleting=True, gone_by_s=NOW_S)
+    held = holdings(POD, leaving)
+    names = [
+        [s.name for s in app_view(app(), held, Knowledge(), {}, NOW_S + late_s).servers]
+        for late_s in (29, 31)
+    ]
+    assert names == [["cart-v1-a", "cart-v1-b"], ["cart-v1-a"]]

@@ -14,6 +14,8 @@ VICTIM_ANNOTATION = (
 )
 DECISION_ANNOTATION = "millpond.dev/decision"  # on what a decision changed, in the same write: why
 
+OVERDUE_S = 30.0
+
 
 def _at(text: str | None) -> float | None:
     return from_rfc3339(text) if text else None
@@ -88,6 +90,7 @@ class Pod:
     retire: RetireIntent | None
     deletion_cost: str | None
     decision: str | None = None  # the newest that changed it, as JSON
+    gone_by_s: float | None = None  # when its grace period ends, once it is being deleted
     disrupted: bool = False  # somebody is about to end it: an eviction, a node that shuts down
 
     @property
@@ -98,6 +101,10 @@ class Pod:
     def leaving(self) -> bool:
         """Others end it: its process has a few seconds left (kube/template.py), no drain is waited for."""
         return self.deleting or self.disrupted
+
+    def overdue(self, now_s: float) -> bool:
+        """It should be gone by now: its node is dead, and nobody there confirms its end."""
+        return self.gone_by_s is not None and now_s > self.gone_by_s + OVERDUE_S
 
     @property
     def finished(self) -> bool:
@@ -136,6 +143,7 @@ def pod(raw: Mapping[str, Any]) -> Pod:
         retire=RetireIntent.load(annotations.get(RETIRE_ANNOTATION), meta["uid"]),
         deletion_cost=annotations.get(DELETION_COST),
         decision=annotations.get(DECISION_ANNOTATION),
+        gone_by_s=_at(meta.get("deletionTimestamp")),
         disrupted=true("DisruptionTarget"),
     )
 

@@ -64,7 +64,7 @@ def app_view(
         servers=tuple(
             server(pod, holdings.sets.get(pod.edition), in_flight.get(pod.uid))
             for pod in sorted(holdings.pods, key=lambda p: p.name)
-            if not pod.finished
+            if not (pod.finished or pod.overdue(now_s))
         ),
     )
 
