@@ -5,9 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-long lint bench crds lock clean
+.PHONY: demo demo-rollout test test-long lint bench crds lock clean
 demo: $(STAMP)
 	$(BIN)/millpond demo surge $(DEMO_ARGS)
+
+demo-rollout: $(STAMP)
+	$(BIN)/millpond demo rollout $(DEMO_ARGS)
 
 test: lint
 	$(BIN)/python -m pytest $(TEST_ARGS)

@@ -17,7 +17,8 @@ _LOG_WIDTH = 140
 @click.option(
     "--speed",
     type=float,
-    help="Hold each rate for 1/SPEED of its time; the rates, and what the operator needs to learn them, stay.",
+    help="Hold each rate for 1/SPEED of its time; the rates, and what the operator needs to learn them, stay. "
+    "A rollout takes the time that its steps and sessions take.",
 )
 @click.option(
     "--duration", "duration_s", type=float, help="Load for about so many seconds altogether; the rates stay."
@@ -34,6 +35,10 @@ def demo(
     plain: bool,
 ) -> None:
     """Show the main job on this machine: control plane, router, operator, Prometheus and load, all real.
+
+    \b
+    surge    the load rises and falls, and servers follow
+    rollout  editions swap under load with sessions: a canary, a sick one that is taken back, an undo
 
     Ends with a picture of the timeline and a table of checks; exit code 0 only when all of them pass.
     """

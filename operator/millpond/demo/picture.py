@@ -12,42 +12,42 @@ from millpond.demo.scenario import Check, Scenario
 
 matplotlib.use("Agg")
 
-_INK, _PALE, _GRID = "#22313f", "#7b8794", "#e6eaee"
+INK, PALE, GRID = "#22313f", "#7b8794", "#e6eaee"
 _LOAD, _RESPONSE, _GOAL, _READY, _DESIRED = "#3b7dd8", "#0f8b8d", "#d1495b", "#7cb68a", "#22313f"
-_STYLE = {
+STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
-    "axes.edgecolor": _PALE,
-    "axes.labelcolor": _INK,
-    "text.color": _INK,
-    "xtick.color": _PALE,
-    "ytick.color": _PALE,
+    "axes.edgecolor": PALE,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": PALE,
+    "ytick.color": PALE,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
-    "grid.color": _GRID,
+    "grid.color": GRID,
     "axes.axisbelow": True,
 }
 
 
 def draw(scenario: Scenario, run: Recording, checks: Sequence[Check], file: Path) -> None:
     """Writes a PNG of 1650 x 1200 pixels."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(11, 8), dpi=150, layout="constrained")
         load, response, servers = figure.subplots(3, 1, sharex=True, height_ratios=(2, 3, 3))
-        _draw_load(load, run)
-        _draw_response(response, scenario, run)
+        draw_load(load, run)
+        draw_response(response, scenario, run)
         _draw_servers(servers, run)
         _mark_orders((load, response, servers), run)
         load.set_title(scenario.title, loc="left", fontsize=13, fontweight="bold", pad=24)
-        load.text(0, 1.08, _summary(run, checks), transform=load.transAxes, color=_PALE)
+        load.text(0, 1.08, summary(run, checks), transform=load.transAxes, color=PALE)
         servers.set_xlabel("seconds since the load began")
         servers.set_xlim(0, max(1, len(run.seconds)))
         file.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(file)
 
 
-def _summary(run: Recording, checks: Sequence[Check]) -> str:
+def summary(run: Recording, checks: Sequence[Check]) -> str:
     passed = sum(check.passed for check in checks)
     requests = f"{run.requests.sent:,} requests, {run.requests.failed} failed"
     return f"{requests} · {passed} of {len(checks)} checks passed"
@@ -57,7 +57,7 @@ def _times(run: Recording) -> list[float]:
     return [s.t_s + 0.5 for s in run.seconds]
 
 
-def _draw_load(axes: Any, run: Recording) -> None:
+def draw_load(axes: Any, run: Recording) -> None:
     rates = [s.rate_rps for s in run.seconds]
     axes.fill_between(_times(run), rates, step="mid", color=_LOAD, alpha=0.25, linewidth=0)
     axes.step(_times(run), rates, where="mid", color=_LOAD, linewidth=1.6)
@@ -65,7 +65,7 @@ def _draw_load(axes: Any, run: Recording) -> None:
     axes.set_ylim(0, max([*rates, 1]) * 1.15)
 
 
-def _draw_response(axes: Any, scenario: Scenario, run: Recording) -> None:
+def draw_response(axes: Any, scenario: Scenario, run: Recording) -> None:
     nan = float("nan")
     mean = [nan if s.response_ms is None else s.response_ms for s in run.seconds]
     goal = scenario.goal_ms
@@ -113,7 +113,7 @@ def _mark_orders(panels: Sequence[Any], run: Recording) -> None:
     for before, after in zip(run.orders, run.orders[1:], strict=False):
         rise = after.servers > before.servers
         for axes in panels:
-            axes.axvline(after.t_s, color=_DESIRED if rise else _PALE, linewidth=0.9, linestyle=":")
+            axes.axvline(after.t_s, color=_DESIRED if rise else PALE, linewidth=0.9, linestyle=":")
         if rise:
             label = f"+{after.servers - before.servers}  {_reason(run.decisions, after)}"
             panels[-1].annotate(
@@ -131,7 +131,7 @@ def _mark_orders(panels: Sequence[Any], run: Recording) -> None:
                 xytext=(4, 3),
                 textcoords="offset points",
                 fontsize=9,
-                color=_PALE,
+                color=PALE,
             )
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rich.table import Table
@@ -14,8 +15,10 @@ from millpond.demo.scenario import Check
 def as_dict(run: Recording, checks: Sequence[Check]) -> dict[str, Any]:
     """{"scenario", "checks": [{name, passed, measured, goal}], "requests": {sent, ok, failed}, "timeline": [...]}
 
-    The timeline has one row a second; `response_ms` is null in a second without answers.
+    The timeline has one row a second; `response_ms` is null in a second without answers. With a script each row has
+    {"editions": {name: {ready, starting, draining, answers, response_ms}}}, and there is {"rollouts": [Moment …]}.
     """
+    rollouts = {"rollouts": [asdict(moment) for moment in run.moments]} if run.moments else {}
     return {
         "scenario": run.scenario,
         "checks": [
@@ -29,9 +32,11 @@ def as_dict(run: Recording, checks: Sequence[Check]) -> dict[str, Any]:
                 "response_ms": s.response_ms,
                 "servers_ready": s.servers_ready,
                 "servers_desired": s.servers_desired,
+                **({"editions": {n: asdict(e) for n, e in s.editions.items()}} if s.editions else {}),
             }
             for s in run.seconds
         ],
+        **rollouts,
     }
 
 

@@ -1,4 +1,4 @@
-"""A scenario: what is deployed, which load it gets, and what must be true afterwards."""
+"""A scenario: what is deployed, which load it gets, what is done meanwhile, and what must be true afterwards."""
 
 import pkgutil
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from pathlib import Path
 from millpond.cluster.embedded import NodeSpec
 from millpond.demo.profile import Profile
 from millpond.demo.recording import Recording
+from millpond.demo.script import Script
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +38,13 @@ class Scenario:
     sequence: tuple[int, ...]
     """Servers ordered on the way up; the first also is where it must end."""
     profile: Profile
+    """The load. With a script: about how long it takes; the load lasts until it is over."""
+    script: Script | None = None
     calm_s: float = 0.0
-    """The last rate is held at least so long at any speed: servers go only after a full window of metrics."""
+    """The last rate is held at least so long at any speed: servers go only after a full window of metrics.
+
+    With a script: about how long its rollouts take altogether, at any speed.
+    """
     nodes: tuple[NodeSpec, ...]
     checks: tuple[Callable[["Scenario", Recording], tuple[Check, ...]], ...]
 
@@ -50,13 +56,23 @@ class Scenario:
         """The same rates, held for 1/speed of the time, but for `calm_s`. ValueError unless `speed` is above 0."""
         if not speed > 0:
             raise ValueError(f"speed {speed}: must be above 0")
+        if self.script:
+            script = self.script.at_speed(speed)
+            return replace(self, script=script, profile=steady(script, self.calm_s, self.profile.rate_rps(0)))
         return replace(self, profile=self.profile.compressed(speed, last_s=self.calm_s))
 
     def lasting(self, duration_s: float) -> "Scenario":
         """The same rates, squeezed or stretched to about `duration_s`. Raises ValueError unless above 0."""
         if not duration_s > 0:
             raise ValueError(f"duration {duration_s} s: must be above 0")
+        if self.script:
+            return self.at_speed(self.script.holds_s / max(1.0, duration_s - self.calm_s))
         return self.at_speed(self.profile.duration_s / duration_s)
+
+
+def steady(script: Script, rollouts_s: float, rate_rps: float) -> Profile:
+    """The load of a script, whose rollouts take about so long."""
+    return Profile.steps((script.holds_s + rollouts_s, rate_rps))
 
 
 def names() -> tuple[str, ...]:

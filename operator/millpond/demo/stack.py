@@ -6,13 +6,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import httpx
 
-from millpond.cluster.embedded import Cluster, Process
+from millpond.cluster import folders
+from millpond.cluster.embedded import Cluster, NodeSpec, Process
 from millpond.demo import prometheus
 from millpond.demo.scenario import Scenario
 
@@ -21,6 +23,9 @@ _ADDRESS = "127.0.0.1"
 _ROUTED = 'envoy_http_downstream_rq_total{envoy_http_conn_manager_prefix="apps"}'
 _STARTED_S = 60.0
 _SERVED_S = 90.0
+_TIMEOUT_S = 30.0  # of each request
+_LONGEST_S = 3600.0  # of a load that is ended
+ID_PREFIX = "demo"
 
 
 class StackError(Exception):
@@ -45,9 +50,15 @@ class Stack:
     @classmethod
     def start(cls, scenario: Scenario, say: Say) -> "Stack":
         """Takes half a minute or so. Raises StackError or millpond.cluster's ClusterError; then nothing is left."""
-        cluster = Cluster.start(_name(scenario), foreground=True, nodes=scenario.nodes, progress=say)
+        name = _name(scenario)
+        ledgers = folders.clusters() / name / "ledgers"
+        nodes = scenario.nodes
+        if scenario.script:
+            nodes = tuple(_keeping_ledgers(node, ledgers) for node in nodes)
+        cluster = Cluster.start(name, foreground=True, nodes=nodes, progress=say)
         stack = cls(cluster, scenario, say)
         try:
+            ledgers.mkdir()
             stack._start_parts()
         except BaseException:
             stack.stop()
@@ -66,6 +77,15 @@ class Stack:
             self._say(f"kubectl apply -f {path.name}")
             self.cluster.kubectl("apply", "-f", str(path))
         self._wait_until_served()
+
+    @property
+    def folder(self) -> Path:
+        return self.cluster.state_dir
+
+    @property
+    def ledgers(self) -> Path:
+        """Where servers write down what they worked on."""
+        return self.folder / "ledgers"
 
     @property
     def url(self) -> str:
@@ -136,11 +156,21 @@ class Stack:
         logs = [f"{p.name}:\n{p.log_tail()}" for p in (self.operator, self.router) if p]
         return "\n".join((self.cluster.kubectl(*what), *logs))
 
-    def start_load(self, out: Path, timeout_s: float) -> Process:
-        """The load generator of the scenario in a process of its own; its lines go to `out`."""
+    def start_load(self, out: Path, answers: Path) -> Process:
+        """The load of the scenario in a process of its own; its lines go to `out`, a script's also to `answers`."""
         argv = ["--target", self.url, "--host", self._scenario.host, "--out", str(out)]
-        argv += ["--profile", self._scenario.profile.to_json(), "--timeout-s", str(timeout_s)]
-        return self.cluster.run("load", [sys.executable, "-m", "millpond.demo.load", *argv])
+        argv += ["--timeout-s", str(_TIMEOUT_S), "--id-prefix", ID_PREFIX]
+        if self._scenario.script:
+            mix = [(f"--{n.replace('_', '-')}", str(v)) for n, v in asdict(self._scenario.script.mix).items()]
+            argv += ["--rate", str(self._scenario.profile.rate_rps(0)), "--seconds", str(_LONGEST_S)]
+            argv += ["--answers", str(answers), *(word for option in mix for word in option)]
+            return self._python("load", ["millpond.demo.traffic", *argv])
+        return self._python(
+            "load", ["millpond.demo.load", *argv, "--profile", self._scenario.profile.to_json()]
+        )
+
+    def _python(self, name: str, argv: Sequence[str]) -> Process:
+        return self.cluster.run(name, [sys.executable, "-m", *argv])
 
     def routed(self) -> int | None:
         """Requests to apps that the router has counted so far; None when it does not answer."""
@@ -165,6 +195,12 @@ class Stack:
 def _name(scenario: Scenario) -> str:
     """Demos side by side must not get into each other's way."""
     return f"demo-{scenario.name}-{secrets.token_hex(2)}"
+
+
+def _keeping_ledgers(node: NodeSpec, folder: Path) -> NodeSpec:
+    """Its images are the sample application, which writes down which requests it works on."""
+    tell = ("/usr/bin/env", f"LEDGER_DIR={folder}")
+    return replace(node, images={name: (*tell, *argv) for name, argv in node.images.items()})
 
 
 def _free_ports(count: int) -> list[int]:

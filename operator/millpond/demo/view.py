@@ -1,7 +1,7 @@
 """How a run looks while it goes on: a live panel on a terminal, one line every few seconds elsewhere."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
@@ -26,15 +26,22 @@ class View(Protocol):
 
 
 def choose(scenario: Scenario, console: Console, *, plain: bool = False) -> View:
-    return Lines(scenario, console) if plain or not console.is_terminal else Panels(scenario, console)
+    if plain or not console.is_terminal:
+        return Lines(scenario, console, _line)
+    return Panels(scenario, console, render)
+
+
+Line = Callable[[Second, Scenario], str]
+Render = Callable[[Scenario, Sequence[Second], Sequence[Decision]], RenderableType]
 
 
 class Lines:
     """For logs: the state every five seconds, and every decision that changed something at once."""
 
-    def __init__(self, scenario: Scenario, console: Console) -> None:
+    def __init__(self, scenario: Scenario, console: Console, line: Line) -> None:
         self._scenario = scenario
         self._console = console
+        self._line = line
         self._told = 0
 
     def running(self) -> AbstractContextManager[object]:
@@ -47,7 +54,7 @@ class Lines:
         self._told = len(decisions)
         now = seconds[-1]
         if (now.t_s + 1) % LINE_EVERY_S == 0:
-            self._print(_line(now, self._scenario))
+            self._print(self._line(now, self._scenario))
 
     def _print(self, line: str) -> None:
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
@@ -65,15 +72,16 @@ def _line(now: Second, scenario: Scenario) -> str:
 class Panels:
     """For a terminal."""
 
-    def __init__(self, scenario: Scenario, console: Console) -> None:
+    def __init__(self, scenario: Scenario, console: Console, render: Render) -> None:
         self._scenario = scenario
+        self._render = render
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
     def running(self) -> AbstractContextManager[object]:
         return self._live
 
     def show(self, seconds: Sequence[Second], decisions: Sequence[Decision]) -> None:
-        self._live.update(render(self._scenario, seconds, decisions), refresh=True)
+        self._live.update(self._render(self._scenario, seconds, decisions), refresh=True)
 
 
 def render(scenario: Scenario, seconds: Sequence[Second], decisions: Sequence[Decision]) -> RenderableType:
@@ -82,13 +90,10 @@ def render(scenario: Scenario, seconds: Sequence[Second], decisions: Sequence[De
     grid.add_column(style="bold", min_width=9)
     grid.add_column(min_width=24)
     grid.add_column(no_wrap=True, min_width=_HISTORY)
-    grid.add_row("Servers", _servers(now), Text(_spark([s.servers_ready for s in recent]), "green"))
-    grid.add_row("Load", f"{now.rate_rps:.0f} requests/s", Text(_spark([s.rate_rps for s in recent]), "blue"))
-    grid.add_row("Response", _response(now, scenario), _response_bars(recent, scenario.goal_ms))
-    sent, ok = sum(round(s.rate_rps) for s in seconds), sum(s.ok for s in seconds)
-    failed = sum(s.failed for s in seconds)
-    counts = f"{sent:,} sent, {ok:,} ok, {now.open} open, "
-    grid.add_row("Requests", Text.assemble(counts, (f"{failed} failed", "bold red" if failed else "")), "")
+    grid.add_row("Servers", _servers(now), Text(spark([s.servers_ready for s in recent]), "green"))
+    grid.add_row("Load", f"{now.rate_rps:.0f} requests/s", Text(spark([s.rate_rps for s in recent]), "blue"))
+    grid.add_row("Response", response(now, scenario), response_bars(recent, scenario.goal_ms))
+    grid.add_row("Requests", requests(seconds), "")
     total_s = scenario.profile.duration_s
     title = f"{scenario.title}"
     subtitle = f"{now.t_s + 1} of {total_s:.0f} s · Ctrl-C stops everything"
@@ -104,22 +109,29 @@ def _servers(now: Second) -> Text:
     return dots.append(f" {now.servers_desired} ordered")
 
 
-def _response(now: Second, scenario: Scenario) -> Text:
+def requests(seconds: Sequence[Second]) -> Text:
+    sent, ok = sum(round(s.rate_rps) for s in seconds), sum(s.ok for s in seconds)
+    failed = sum(s.failed for s in seconds)
+    counts = f"{sent:,} sent, {ok:,} ok, {seconds[-1].open} open, "
+    return Text.assemble(counts, (f"{failed} failed", "bold red" if failed else ""))
+
+
+def response(now: Second, scenario: Scenario) -> Text:
     if now.response_ms is None:
         return Text("no answers", "dim")
     colour = "green" if now.response_ms <= scenario.goal_ms else "bold red"
     return Text.assemble((f"{now.response_ms:.0f} ms", colour), f"  goal ≤ {scenario.goal_ms:.0f} ms")
 
 
-def _spark(values: Sequence[float]) -> str:
+def spark(values: Sequence[float]) -> str:
     most = max([*values, 1])
     return "".join(_BARS[math.ceil(value / most * (len(_BARS) - 1))] for value in values)
 
 
-def _response_bars(seconds: Sequence[Second], goal_ms: float) -> Text:
+def response_bars(seconds: Sequence[Second], goal_ms: float) -> Text:
     values = [s.response_ms or 0.0 for s in seconds]
     bars = Text()
-    for bar, value in zip(_spark(values), values, strict=True):
+    for bar, value in zip(spark(values), values, strict=True):
         bars.append(bar, "green" if value <= goal_ms else "red")
     return bars
 

@@ -1,14 +1,16 @@
 """What the API server says about one app while the demo runs: every order as it is written, servers, decisions."""
 
 import contextlib
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
-from millpond.api.names import LABEL_APP, RETIRE_ANNOTATION
+from millpond.api.names import LABEL_APP
 from millpond.clock import Clock, from_rfc3339
 from millpond.demo.recording import Decision, Order
+from millpond.demo.takeovers import Takeovers, edition_of, is_true, leaves
 from millpond.kube import paths
 from millpond.kube.cache import Reflector
 from millpond.kube.client import Api, Object
@@ -70,12 +72,13 @@ class Watch:
 
     def __init__(self, api: Api, namespace: str, app: str, clock: Clock) -> None:
         self.history = History()
+        self.takeovers = Takeovers(clock)
         self._clock = clock
         self._key = f"{namespace}/{app}"
         ours = f"{LABEL_APP}={app}"
-        self._apps = self._reflect(api, paths.elasticapps(namespace), None, self._note_decisions)
+        self._apps = self._reflect(api, paths.elasticapps(namespace), None, self._note_app)
         self._sets = self._reflect(api, paths.replicasets(namespace), ours, self._note_order)
-        self._pods = self._reflect(api, paths.pods(namespace), ours, lambda: None)
+        self._pods = self._reflect(api, paths.pods(namespace), ours, self._note_pods)
 
     @staticmethod
     def _reflect(api: Api, path: str, selector: str | None, changed: Callable[[], None]) -> Reflector[Object]:
@@ -97,8 +100,13 @@ class Watch:
     def _note_order(self) -> None:
         self.history.order(self._ordered(), self._clock())
 
-    def _note_decisions(self) -> None:
+    def _note_app(self) -> None:
         self.history.decide(self.status.get("decisions", []))
+        if app := self._apps.store.get(self._key):
+            self.takeovers.note_app(app)
+
+    def _note_pods(self) -> None:
+        self.takeovers.note_pods(self._all_pods())
 
     def _ordered(self) -> int:
         return sum(rs["spec"].get("replicas", 1) for rs in self._sets.store.items().values())
@@ -110,22 +118,23 @@ class Watch:
 
     @property
     def servers(self) -> Servers:
-        return count(list(self._pods.store.items().values()), self._ordered())
+        return count(self._all_pods(), self._ordered())
+
+    @property
+    def editions(self) -> Mapping[str, Servers]:
+        """Of each edition that has any."""
+        pods: defaultdict[str, list[Object]] = defaultdict(list)
+        for pod in self._all_pods():
+            pods[edition_of(pod)].append(pod)
+        return {edition: count(theirs, len(theirs)) for edition, theirs in sorted(pods.items())}
+
+    def _all_pods(self) -> list[Object]:
+        return list(self._pods.store.items().values())
 
 
 def count(pods: list[Object], ordered: int) -> Servers:
     """Servers by state. Ready: all of the pod's conditions and gates hold, so the routers send to it."""
-    leaving = [pod for pod in pods if _leaves(pod)]
-    staying = [pod for pod in pods if not _leaves(pod) and pod.get("status", {}).get("phase") != "Failed"]
-    ready = sum(map(_ready, staying))
+    leaving = [pod for pod in pods if leaves(pod)]
+    staying = [pod for pod in pods if not leaves(pod) and pod.get("status", {}).get("phase") != "Failed"]
+    ready = sum(is_true(pod, "Ready") for pod in staying)
     return Servers(desired=ordered, ready=ready, starting=len(staying) - ready, draining=len(leaving))
-
-
-def _leaves(pod: Object) -> bool:
-    meta = pod["metadata"]
-    return bool(meta.get("deletionTimestamp")) or RETIRE_ANNOTATION in meta.get("annotations", {})
-
-
-def _ready(pod: Object) -> bool:
-    conditions = pod.get("status", {}).get("conditions", [])
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
