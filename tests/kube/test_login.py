@@ -2,15 +2,18 @@
 
 import asyncio
 import base64
+import os
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 from kubernetes.aio.config import kube_config
 
+from millpond.cli.target import Target
 from millpond.kube.errors import Forbidden
 from millpond.kube.login import Login
 
@@ -54,3 +57,32 @@ def test_two_threads_that_log_in_at_once_both_get_whole_certificates(
 async def test_a_kubeconfig_that_is_none_is_said_by_name(tmp_path: Path) -> None:
     with pytest.raises(Forbidden, match="nowhere"):
         await Login(tmp_path / "nowhere").configuration()
+
+
+def several(tmp_path: Path) -> list[Path]:
+    """Two kubeconfigs; `x` is in both, and the first says which one counts."""
+    files = [kubeconfig(tmp_path / "one", b"one"), kubeconfig(tmp_path / "two", b"two")]
+    second = yaml.safe_load(files[1].read_text())
+    second["clusters"].append({"name": "d", "cluster": {"server": "https://127.0.0.1:2"}})
+    second["contexts"].append({"name": "y", "context": {"cluster": "d", "user": "u", "namespace": "shop"}})
+    files[1].write_text(yaml.safe_dump(second | {"current-context": "y"}))
+    return files
+
+
+async def test_the_context_that_is_named_counts_in_whichever_file_it_stands(tmp_path: Path) -> None:
+    both = Path(os.pathsep.join(map(str, several(tmp_path))))
+    assert (await Login(both, "y").configuration()).host == "https://127.0.0.1:2"
+    assert (await Login(both, "x").configuration()).host == "https://127.0.0.1:1"
+    assert set(await Login(both, "y").stamps()) == set(several(tmp_path))
+    with pytest.raises(Forbidden, match="nowhere"):
+        await Login(both, "nowhere").configuration()
+
+
+def test_contexts_are_merged_as_kubectl_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [tmp_path / "missing", *several(tmp_path)]
+    monkeypatch.setenv("KUBECONFIG", os.pathsep.join(map(str, files)))
+    assert Target.of(None, None, None) == Target(Path(os.pathsep.join(map(str, files[1:]))), "x", "default")
+    assert Target.of(None, "y", None).namespace == "shop"
+    assert Target.of(None, "y", "other").namespace == "other"
+    with pytest.raises(click.ClickException, match=r"no context 'z' in .*two \(there: x, y\)"):
+        Target.of(None, "z", None)

@@ -59,10 +59,12 @@ class Api:
         self,
         kubeconfig: Path | None = None,
         *,
+        context: str | None = None,
         on_write: Callable[[str, str], None] = _nothing,
     ) -> None:
-        """``kubeconfig`` None: in-cluster. ``on_write(verb, resource)`` is told of every write sent."""
-        self.login = Login(kubeconfig)
+        """``kubeconfig`` None: in-cluster; ``context`` None: its current one. ``on_write(verb, resource)`` is told
+        of every write sent."""
+        self.login = Login(kubeconfig, context)
         self._on_write = on_write
         self._client: ApiClient | None = None
         self._login_lock = asyncio.Lock()

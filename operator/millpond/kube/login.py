@@ -1,6 +1,7 @@
 """Where the API server is and who we are there: from a kubeconfig, or from the pod's service account."""
 
 import asyncio
+import os
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,9 +21,11 @@ _FILE_KEYS = ("tokenFile", "client-certificate", "client-key", "certificate-auth
 class Login:
     """Reads the credentials, and tells by `stamps` whether the files they come from changed (a rotated token)."""
 
-    def __init__(self, kubeconfig: Path | None = None) -> None:
-        """``kubeconfig`` None: the service account of the pod that this runs in."""
+    def __init__(self, kubeconfig: Path | None = None, context: str | None = None) -> None:
+        """``kubeconfig`` None: the service account of the pod that this runs in; several files: separated as in
+        $KUBECONFIG. ``context`` None: the current one."""
         self._kubeconfig = kubeconfig
+        self._context = context
 
     async def configuration(self) -> Configuration:
         """The credentials as they are now; raises Forbidden with a sentence when they cannot be read."""
@@ -40,7 +43,7 @@ class Login:
                 load_incluster_config(configuration, try_refresh_token=False)
             else:
                 where = str(self._kubeconfig)
-                asyncio.run(load_kube_config(where, None, configuration, persist_config=False))
+                asyncio.run(load_kube_config(where, self._context, configuration, persist_config=False))
         return configuration
 
     async def stamps(self) -> Mapping[Path, int]:
@@ -50,7 +53,8 @@ class Login:
     def _files(self) -> tuple[Path, ...]:
         if self._kubeconfig is None:
             return (Path(SERVICE_TOKEN_FILENAME), Path(SERVICE_CERT_FILENAME))
-        return (self._kubeconfig, *_named_in(self._kubeconfig))
+        files = [Path(name).expanduser() for name in str(self._kubeconfig).split(os.pathsep) if name]
+        return (*files, *(named for file in files for named in _named_in(file)))
 
 
 def _named_in(kubeconfig: Path) -> list[Path]:

@@ -8,10 +8,12 @@ from typing import Any
 import click
 
 from millpond.cli.rollout import edits, view
-from millpond.cli.rollout.access import Place, where
+from millpond.cli.rollout.access import run
 from millpond.cli.rollout.outcome import judge
 from millpond.cli.rollout.status import status
 from millpond.cli.rollout.template import Template, TemplateError, load
+from millpond.cli.target import Target
+from millpond.cli.where import the_app, where
 from millpond.kube.client import Object
 from millpond.kube.releases import Edit, Releases
 from millpond_policies.strategy import Strategy
@@ -37,7 +39,7 @@ rollout.add_command(status)
 
 
 @rollout.command()
-@click.argument("app")
+@the_app
 @where
 @click.option("--edition", required=True, help="Name of the new edition, such as v2.")
 @click.option(
@@ -49,8 +51,7 @@ rollout.add_command(status)
 @_emergency
 def start(
     app: str,
-    namespace: str | None,
-    kubeconfig: Path | None,
+    target: Target,
     edition: str,
     images: tuple[str, ...],
     file: Path | None,
@@ -73,7 +74,7 @@ def start(
         asked = replace(wish, kept=await releases.edition(edition))
         return await releases.change(lambda found: edits.start(found, asked))
 
-    _report(Place.of(kubeconfig, namespace), app, task)
+    _report(target, app, task)
 
 
 def _template(file: Path | None) -> Template | None:
@@ -86,54 +87,54 @@ def _template(file: Path | None) -> Template | None:
         raise click.UsageError(f"-f: {error}") from error
 
 
-def _steer(app: str, namespace: str | None, kubeconfig: Path | None, edit: Callable[[Object], Edit]) -> None:
-    _report(Place.of(kubeconfig, namespace), app, lambda releases: releases.change(edit))
+def _steer(target: Target, app: str, edit: Callable[[Object], Edit]) -> None:
+    _report(target, app, lambda releases: releases.change(edit))
 
 
-def _report(place: Place, app: str, task: Callable[[Releases], Any]) -> None:
-    edit: Edit = place.run(app, task)
-    click.echo(f"{place.namespace}/{app}: {edit.says}")
+def _report(target: Target, app: str, task: Callable[[Releases], Any]) -> None:
+    edit: Edit = run(target, app, task)
+    click.echo(f"{target.namespace}/{app}: {edit.says}")
 
 
 @rollout.command()
-@click.argument("app")
+@the_app
 @where
-def pause(app: str, namespace: str | None, kubeconfig: Path | None) -> None:
+def pause(app: str, target: Target) -> None:
     """Leave the rollout of APP where it is."""
-    _steer(app, namespace, kubeconfig, edits.pause)
+    _steer(target, app, edits.pause)
 
 
 @rollout.command()
-@click.argument("app")
+@the_app
 @where
-def resume(app: str, namespace: str | None, kubeconfig: Path | None) -> None:
+def resume(app: str, target: Target) -> None:
     """Let a paused rollout of APP go on."""
-    _steer(app, namespace, kubeconfig, edits.resume)
+    _steer(target, app, edits.resume)
 
 
 @rollout.command()
-@click.argument("app")
+@the_app
 @where
 @click.option("--full", is_flag=True, help="All steps that are left, not only the present one.")
-def promote(app: str, namespace: str | None, kubeconfig: Path | None, full: bool) -> None:
+def promote(app: str, target: Target, full: bool) -> None:
     """Let the new edition of APP leave its present step, without pause and analysis."""
-    _steer(app, namespace, kubeconfig, lambda found: edits.promote(found, full=full))
+    _steer(target, app, lambda found: edits.promote(found, full=full))
 
 
 @rollout.command()
-@click.argument("app")
+@the_app
 @where
-def abort(app: str, namespace: str | None, kubeconfig: Path | None) -> None:
+def abort(app: str, target: Target) -> None:
     """Take the new edition of APP back; the old one goes on."""
-    _steer(app, namespace, kubeconfig, edits.abort)
+    _steer(target, app, edits.abort)
 
 
 @rollout.command()
-@click.argument("app")
+@the_app
 @where
 @click.option("--to-edition", "to", help="[default: the one that served before]")
 @_emergency
-def undo(app: str, namespace: str | None, kubeconfig: Path | None, to: str | None, emergency: str) -> None:
+def undo(app: str, target: Target, to: str | None, emergency: str) -> None:
     """Roll APP back to an edition that is kept, with the template that it had."""
 
     async def task(releases: Releases) -> Edit:
@@ -141,17 +142,15 @@ def undo(app: str, namespace: str | None, kubeconfig: Path | None, to: str | Non
         kept = await releases.editions()
         return await releases.change(lambda found: edits.undo(found, kept, to, emergency))
 
-    _report(Place.of(kubeconfig, namespace), app, task)
+    _report(target, app, task)
 
 
 @rollout.command()
-@click.argument("app")
+@the_app
 @where
 @click.option("--reason", required=True, help="Why it may be rolled out; it is recorded.")
 @click.option("--edition", help="[default: the one that spec names]")
-def approve(
-    app: str, namespace: str | None, kubeconfig: Path | None, reason: str, edition: str | None
-) -> None:
+def approve(app: str, target: Target, reason: str, edition: str | None) -> None:
     """Approve a major edition of APP, in your own name. Who rolls it out cannot do so."""
 
     async def task(releases: Releases) -> str:
@@ -164,22 +163,21 @@ def approve(
 
     if not reason.strip():
         raise click.UsageError("--reason must say something")
-    place = Place.of(kubeconfig, namespace)
-    click.echo(f"{place.namespace}/{app}: {place.run(app, task)}")
+    click.echo(f"{target.namespace}/{app}: {run(target, app, task)}")
 
 
 @rollout.command()
-@click.argument("app")
+@the_app
 @where
 @_output
-def history(app: str, namespace: str | None, kubeconfig: Path | None, output: str) -> None:
+def history(app: str, target: Target, output: str) -> None:
     """List the editions of APP that are kept, newest first: `undo` goes back to any of them."""
 
     async def task(releases: Releases) -> list[Mapping[str, Any]]:
         await releases.read()
         return [_edition_row(edition) for edition in await releases.editions()]
 
-    rows = Place.of(kubeconfig, namespace).run(app, task)
+    rows = run(target, app, task)
     if rows or output == "json":
         view.table(rows, output)
     else:
@@ -203,13 +201,13 @@ def _edition_row(edition: Object) -> Mapping[str, Any]:
 @where
 @click.option("-A", "--all-namespaces", is_flag=True, help="Of all namespaces.")
 @_output
-def list_(namespace: str | None, kubeconfig: Path | None, all_namespaces: bool, output: str) -> None:
+def list_(target: Target, all_namespaces: bool, output: str) -> None:
     """List the apps with the rollouts they are in."""
 
     async def task(releases: Releases) -> list[Mapping[str, Any]]:
         return [_app_row(app) for app in await releases.apps(everywhere=all_namespaces)]
 
-    rows = Place.of(kubeconfig, namespace).run("", task)
+    rows = run(target, "", task)
     if rows or output == "json":
         view.table(rows, output)
     else:

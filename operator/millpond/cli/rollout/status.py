@@ -3,7 +3,6 @@
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import click
 from rich.console import Console
@@ -11,10 +10,12 @@ from rich.live import Live
 
 from millpond.api.durations import seconds
 from millpond.cli.rollout import view
-from millpond.cli.rollout.access import Place, where
+from millpond.cli.rollout.access import run
 from millpond.cli.rollout.outcome import Exit, Outcome
 from millpond.cli.rollout.servers import watched
 from millpond.cli.rollout.waiting import View, Wait, guarded, now
+from millpond.cli.target import Target
+from millpond.cli.where import the_app, where
 from millpond.kube.releases import Releases
 
 DEFAULT_TIMEOUT = "10m"
@@ -22,7 +23,7 @@ INTERRUPTED = 130
 
 
 @click.command()
-@click.argument("app")
+@the_app
 @where
 @click.option("--wait", is_flag=True, help="Wait for the end.")
 @click.option("--timeout", help=f"How long to wait at most, such as 90s or 1h.  [default: {DEFAULT_TIMEOUT}]")
@@ -33,8 +34,7 @@ INTERRUPTED = 130
 @click.option("--plain", is_flag=True, help="Lines instead of the live view, as without a terminal.")
 def status(
     app: str,
-    namespace: str | None,
-    kubeconfig: Path | None,
+    target: Target,
     wait: bool,
     timeout: str | None,
     wait_for_people: bool,
@@ -55,11 +55,12 @@ def status(
             f"{'--timeout' if timeout else '--wait-for-people'} makes sense only with --wait"
         )
     timeout_s = _seconds(timeout or DEFAULT_TIMEOUT)
-    place = Place.of(kubeconfig, namespace)
     try:
-        told = _waited(place, app, timeout_s, wait_for_people, output, plain) if wait else place.run(app, now)
+        told = (
+            _waited(target, app, timeout_s, wait_for_people, output, plain) if wait else run(target, app, now)
+        )
     except click.ClickException as error:
-        told = Outcome(exit=Exit.FAILED, namespace=place.namespace, app=app, message=error.message)
+        told = Outcome(exit=Exit.FAILED, namespace=target.namespace, app=app, message=error.message)
         if output == "text":
             raise
         click.echo(f"Error: {error.message}", err=True)
@@ -74,9 +75,11 @@ def _seconds(timeout: str) -> float:
         raise click.UsageError(f"--timeout: {error}") from error
 
 
-def _waited(place: Place, app: str, timeout_s: float, for_people: bool, output: str, plain: bool) -> Outcome:
+def _waited(
+    target: Target, app: str, timeout_s: float, for_people: bool, output: str, plain: bool
+) -> Outcome:
     nothing = Outcome(
-        exit=Exit.GOING_ON, namespace=place.namespace, app=app, message="the API server has not answered yet"
+        exit=Exit.GOING_ON, namespace=target.namespace, app=app, message="the API server has not answered yet"
     )
     waits: list[Wait] = []
 
@@ -94,7 +97,7 @@ def _waited(place: Place, app: str, timeout_s: float, for_people: bool, output: 
 
     try:
         with guarded(timeout_s, last_word):
-            return place.run(app, task)
+            return run(target, app, task)
     except KeyboardInterrupt:
         click.echo("no longer waiting; the rollout goes on by itself", err=True)
         sys.exit(INTERRUPTED)
