@@ -161,7 +161,7 @@ def _edition(app: Raw) -> Raw:
 def _replicaset(app: Raw, edition: Raw) -> Raw:
     candidate = _candidate(app)
     assert candidate.spec is not None
-    made = replicaset_object(candidate, candidate.spec, edition)
+    made = replicaset_object(candidate, candidate.spec, edition, serves=True)
     made["metadata"] |= {"uid": f"set-{candidate.name}", "resourceVersion": "100", "generation": 1}
     count = made["spec"]["replicas"]
     return {**made, "status": {"observedGeneration": 1, "replicas": count, "readyReplicas": count}}

@@ -1,6 +1,7 @@
 """Rollouts between API objects and policies: how one is to go, how far it is, and which edition serves."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from millpond.api.approval import granted
@@ -23,7 +24,8 @@ def way(app: Candidate, holdings: Holdings, now_s: float) -> Way:
     assert spec is not None
     rollout = spec.rollout
     promoted = rollout.promote is not None and rollout.promote.edition == spec.edition
-    urgent = bool(rollout.emergency)
+    settled = spec.edition == active(app, holdings)  # nothing can be held up: windows need no look
+    free = settled or bool(rollout.emergency)
     return Way(
         strategy=rollout.strategy,
         group=rollout.group_size,
@@ -39,9 +41,9 @@ def way(app: Candidate, holdings: Holdings, now_s: float) -> Way:
         paused=rollout.paused,
         promoted=rollout.promote.step if promoted and rollout.promote else -1,
         aborted=rollout.abort == spec.edition,
-        closed_until_s=None if urgent else closed_until_s(app, now_s),
-        closed_because="; ".join(("its change window is closed", *unknown_zones(app))),
-        unapproved=rollout.major and not urgent and _unapproved(app, holdings.editions.get(spec.edition)),
+        closed_until_s=None if free else closed_until_s(app, now_s),
+        closed_because="" if free else "; ".join(("its change window is closed", *unknown_zones(app))),
+        unapproved=rollout.major and not free and _unapproved(app, holdings.editions.get(spec.edition)),
     )
 
 
@@ -71,12 +73,14 @@ def progress(app: Candidate) -> Progress | None:
     """The last rollout as status tells it; None when there was none, or when it cannot be read."""
     raw = app.status.get("rollout")
     try:
-        return None if raw is None else _progress(raw)
+        return None if raw is None else _progress(tuple(raw.items()))
     except (KeyError, ValueError, TypeError):
         return None
 
 
-def _progress(raw: Raw) -> Progress:
+@lru_cache(maxsize=10_000)
+def _progress(items: tuple[tuple[str, Any], ...]) -> Progress:
+    raw = dict(items)
     return Progress(
         edition=raw["edition"],
         origin=raw["from"],
