@@ -65,7 +65,7 @@ def draw_load(axes: Any, run: Recording) -> None:
     axes.set_ylim(0, max([*rates, 1]) * 1.15)
 
 
-def draw_response(axes: Any, scenario: Scenario, run: Recording) -> None:
+def draw_response(axes: Any, scenario: Scenario, run: Recording, tone: str = _RESPONSE) -> None:
     nan = float("nan")
     mean = [nan if s.response_ms is None else s.response_ms for s in run.seconds]
     goal = scenario.goal_ms
@@ -82,7 +82,7 @@ def draw_response(axes: Any, scenario: Scenario, run: Recording) -> None:
     )
     above = [value > goal for value in mean]
     axes.fill_between(times, mean, goal, where=above, interpolate=True, color=_GOAL, alpha=0.2, linewidth=0)
-    axes.plot(times, mean, color=_RESPONSE, linewidth=1.8)
+    axes.plot(times, mean, color=tone, linewidth=1.8, label="all requests")
     axes.set_ylabel("average response\nms")
     axes.set_ylim(0, max([goal * 1.4, *(v * 1.08 for v in mean if v == v)]))
 

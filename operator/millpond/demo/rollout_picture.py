@@ -15,10 +15,10 @@ from millpond.demo.scenario import Check, Scenario
 from millpond_policies.release import Phase
 
 _COLOURS = ("#3b7dd8", "#3a9d6e", "#d1495b", "#8e5ea2", "#c98a1b")
-_BOX = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5}
+_BOX = {"facecolor": "white", "edgecolor": "none", "alpha": 1, "pad": 1.5}
 _NONE = EditionSecond()
-_TELLING = 6
-"""Answers of an edition in one second, that an average means something."""
+_AROUND_S, _TELLING = 2, 10
+"""An edition's own response is averaged over so many seconds before and after, if it gave so many answers in them."""
 _LETTER = 0.0075
 """Of the picture's width: what a letter of a step's label takes."""
 
@@ -32,7 +32,7 @@ def draw(scenario: Scenario, run: Recording, checks: Sequence[Check], file: Path
         end_s = float(max(1, len(run.seconds)))
         _draw_rollouts(rollouts, run, end_s)
         picture.draw_load(load, run)
-        picture.draw_response(response, scenario, run)
+        picture.draw_response(response, scenario, run, INK)
         _draw_each_response(response, scenario, run)
         _draw_share(share, run)
         _draw_servers(servers, run)
@@ -65,7 +65,7 @@ def _draw_rollouts(axes: Any, run: Recording, end_s: float) -> None:
     found = rollouts(run)
     for row, moments in enumerate(found):
         for start, end in _steps(moments):
-            _draw_step(axes, row, start, end, end_s)
+            _draw_step(axes, row, start, end, _mostly(moments, start, end), end_s)
         _tell_end(axes, row, moments, end_s)
     axes.set_ylim(max(1, len(found)) - 0.45, -0.55)
     axes.set_yticks(range(len(found)), [_way(moments[0]) for moments in found], color=INK)
@@ -85,17 +85,27 @@ def _steps(moments: Sequence[Moment]) -> list[tuple[Moment, Moment]]:
     return [(a, b) for a, b in zip(firsts, ends, strict=True) if b.t_s > a.t_s]
 
 
+def _mostly(moments: Sequence[Moment], start: Moment, end: Moment) -> str:
+    """The reason that stood for the longest in this step."""
+    within = [m for m in moments if start.t_s <= m.t_s < end.t_s]
+    lasted = {m: after.t_s - m.t_s for m, after in zip(within, [*within[1:], end], strict=True)}
+    return max(lasted, key=lambda m: lasted[m]).reason
+
+
 def _place(moment: Moment) -> tuple[int, int, bool]:
     return moment.step, moment.weight, Phase(moment.phase).final
 
 
-def _draw_step(axes: Any, row: int, start: Moment, end: Moment, end_s: float) -> None:
+def _draw_step(axes: Any, row: int, start: Moment, end: Moment, reason: str, end_s: float) -> None:
+    """With its share, and below it what it lasted for, where there is room."""
     lasts_s = end.t_s - start.t_s
     strength = 0.12 + 0.6 * start.weight / 100
-    axes.barh(row, lasts_s, left=start.t_s, height=0.62, color=colour(start.edition), alpha=strength)
-    text = f"{start.weight} %" if start.weight else "starts"
-    if lasts_s >= len(text) * _LETTER * end_s:
-        axes.text(start.t_s + lasts_s / 2, row, text, ha="center", va="center", fontsize=8.5)
+    axes.barh(row, lasts_s, left=start.t_s, height=0.74, color=colour(start.edition), alpha=strength)
+    share = f"{start.weight} %" if start.weight else "starts"
+    told = lasts_s >= 0.8 * len(reason) * _LETTER * end_s
+    for text, below, size in ((share, -0.15 if told else 0.0, 8.5), (reason if told else "", 0.19, 6.8)):
+        if lasts_s >= 0.8 * len(text) * _LETTER * end_s:
+            axes.text(start.t_s + lasts_s / 2, row + below, text, ha="center", va="center", fontsize=size)
 
 
 def _tell_end(axes: Any, row: int, moments: Sequence[Moment], end_s: float) -> None:
@@ -133,25 +143,23 @@ def _editions(run: Recording) -> list[str]:
 
 
 def _draw_each_response(axes: Any, scenario: Scenario, run: Recording) -> None:
-    """What each edition's own users met, where it has enough of them to tell; above the goal it is named."""
-    nan = float("nan")
+    """What each edition's own users met, besides all of them."""
+    most = axes.get_ylim()[1]
     for name in _editions(run):
-        found = [s.editions.get(name, _NONE) for s in run.seconds]
-        own = [e.response_ms if e.response_ms is not None and e.answers >= _TELLING else nan for e in found]
-        times = [s.t_s + 0.5 for s in run.seconds]
-        axes.plot(times, own, color=colour(name), linewidth=1, alpha=0.75)
-        above = [(t, ms) for t, ms in zip(times, own, strict=True) if ms > 2 * scenario.goal_ms]
-        if above:
-            axes.set_ylim(top=max(axes.get_ylim()[1], 1.15 * max(ms for _, ms in above)))
-            t_s, ms = above[-1]
-            axes.annotate(
-                f"{name} alone",
-                (t_s, ms),
-                xytext=(6, 0),
-                textcoords="offset points",
-                color=colour(name),
-                fontsize=9,
-            )
+        own = [_response_about(run, n, name) for n in range(len(run.seconds))]
+        axes.plot([s.t_s + 0.5 for s in run.seconds], own, color=colour(name), linewidth=1.2, label=name)
+        most = max([most, *(1.2 * ms for ms in own if ms == ms)])
+    axes.set_ylim(0, most)
+    axes.legend(loc="upper left", frameon=False, ncols=5)
+
+
+def _response_about(run: Recording, second: int, edition: str) -> float:
+    """Milliseconds on average; not a number when too few answers came to mean anything."""
+    about = run.seconds[max(0, second - _AROUND_S) : second + _AROUND_S + 1]
+    found = [s.editions.get(edition, _NONE) for s in about]
+    sums = [(e.answers, e.answers * e.response_ms) for e in found if e.response_ms is not None]
+    answers = sum(n for n, _ in sums)
+    return sum(ms for _, ms in sums) / answers if answers >= _TELLING else float("nan")
 
 
 def _draw_share(axes: Any, run: Recording) -> None:

@@ -11,7 +11,7 @@ from millpond_policies.reasons import Reason
 from millpond_policies.release import Phase
 
 RATE_RPS = 120
-ROLLOUTS_S = 150.0
+ROLLOUTS_S = 145.0
 _SERVICE_TIME_MS = 80
 _SLOW_MS = 900
 _ROLLING = '{"spec":{"rollout":{"strategy":"Rolling","steps":null}}}'
