@@ -46,6 +46,17 @@ def run(cluster: Cluster, namespace: str) -> Run:
 
 
 @pytest.fixture
+def call(cluster: Cluster, namespace: str) -> Run:
+    """`call("get", "apps")`: `millpond get apps` in our namespace."""
+
+    def call(verb: str, *args: str, kubeconfig: Path = cluster.kubeconfig) -> Result:
+        there = (f"--namespace={namespace}", f"--kubeconfig={kubeconfig}")
+        return CliRunner().invoke(main, [verb, *args, *there])
+
+    return call
+
+
+@pytest.fixture
 def begin(cluster: Cluster, namespace: str) -> Iterator[Start]:
     """`begin("status", "web", "--wait")`: the same as a process of its own."""
     begun: list[Process] = []

@@ -41,6 +41,19 @@ def condition(kind: str, status: str, reason: str, message: str = "") -> Mapping
     return {**told, "lastTransitionTime": AT}
 
 
+GROWN: Manifest = {
+    "at": AT,
+    "edition": "v1",
+    "action": "Grow",
+    "reason": "ForecastAboveCapacity",
+    "servers": 2,
+    "wanted": 4,
+    "needed": 6,
+    "limitedBy": "AtCeiling",
+    "inputs": {"response_ms": "212", "rate_rps": "82"},
+    "refused": [],
+    "message": "order 2 more: 2 → 4 servers",
+}
 READY = condition("Ready", "True", "AsExpected", "at least 1 of its servers get requests")
 
 
@@ -111,6 +124,10 @@ class Staged:
             "edition": serves,
             "rollout": rollout,
         }
+        self.server.patch(manifest(self.name), {"status": status}, part="status")
+
+    def add(self, **status: Any) -> None:
+        """More of the status, beside what `tell` wrote."""
         self.server.patch(manifest(self.name), {"status": status}, part="status")
 
     def keep(self, edition: str, made_from: Manifest, *, state: str = "Retired", owner: str = "") -> None:

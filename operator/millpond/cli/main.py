@@ -3,11 +3,16 @@
 from importlib import import_module
 
 import click
+from click.shell_completion import CompletionItem
+
+from millpond.cli.verb import PLUGIN, Verbs
 
 VERBS = {
     "cluster": ("millpond.cli.cluster:cluster", "Start and stop an embedded Kubernetes control plane."),
+    "completion": ("millpond.cli.completion:completion", "Print the completion script of a shell."),
     "demo": ("millpond.cli.demo:demo", "Show the main job on this machine, without Docker and without root."),
     "explain": ("millpond.cli.explain:explain", "Say why an app has the servers it has."),
+    "get": ("millpond.cli.get:get", "Show apps, editions, pools or policies; follow how they change."),
     "node": ("millpond.cli.node:node", "Run a process node: pods as operating-system processes."),
     "operator": ("millpond.cli.operator:operator", "Run the operator."),
     "rollout": (
@@ -15,10 +20,11 @@ VERBS = {
         "Roll out editions, steer them, wait for the outcome.",
     ),
     "router": ("millpond.cli.router:router", "Run a router (Envoy) that takes its routes from the operator."),
+    "status": ("millpond.cli.status:status", "Show an app on one page."),
 }
 
 
-class _Verbs(click.Group):
+class _Verbs(Verbs):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(VERBS)
 
@@ -29,12 +35,34 @@ class _Verbs(click.Group):
         command: click.Command = getattr(import_module(module), attribute)
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        if incomplete and not incomplete[0].isalnum():
+            return super().shell_complete(ctx, incomplete)  # options
+        return [
+            CompletionItem(verb, help=VERBS[verb][1]) for verb in sorted(VERBS) if verb.startswith(incomplete)
+        ]
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(verb, VERBS[verb][1]) for verb in sorted(VERBS)])
 
 
-@click.command(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    cls=_Verbs,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    examples=(
+        ("get", "the apps of the namespace"),
+        ("status shop", "one page about shop"),
+        ("explain shop", "why it has the servers it has"),
+        ("rollout start shop --edition v2 --image shop:2", ""),
+        ("rollout status shop --wait", "until it is done, with an exit code for pipelines"),
+    ),
+)
 @click.version_option(package_name="millpond")
 def main() -> None:
     """Elastic application servers for Kubernetes."""
+
+
+def plugin() -> None:
+    """The same as a plugin of kubectl, which finds `kubectl-millpond` on PATH."""
+    main(prog_name=PLUGIN, complete_var="_MILLPOND_COMPLETE")

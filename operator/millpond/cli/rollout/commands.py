@@ -13,6 +13,7 @@ from millpond.cli.rollout.outcome import judge
 from millpond.cli.rollout.status import status
 from millpond.cli.rollout.template import Template, TemplateError, load
 from millpond.cli.target import Target
+from millpond.cli.verb import Verbs
 from millpond.cli.where import the_app, where
 from millpond.kube.client import Object
 from millpond.kube.releases import Edit, Releases
@@ -27,7 +28,16 @@ _emergency = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Verbs,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    examples=(
+        ("rollout start shop --edition v2 --image shop:2", "the present template with another image"),
+        ("rollout status shop --wait --timeout 10m", "0 done, 1 taken back, 3 waits for somebody"),
+        ("rollout promote shop -n web --context prod", "leave the present step"),
+        ("rollout undo shop", "back to the edition that served before"),
+    ),
+)
 def rollout() -> None:
     """Roll out editions, steer them, and wait for the outcome.
 

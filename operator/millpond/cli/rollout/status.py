@@ -15,6 +15,7 @@ from millpond.cli.rollout.outcome import Exit, Outcome
 from millpond.cli.rollout.servers import watched
 from millpond.cli.rollout.waiting import View, Wait, guarded, now
 from millpond.cli.target import Target
+from millpond.cli.verb import Verb
 from millpond.cli.where import the_app, where
 from millpond.kube.releases import Releases
 
@@ -22,7 +23,7 @@ DEFAULT_TIMEOUT = "10m"
 INTERRUPTED = 130
 
 
-@click.command()
+@click.command(cls=Verb)
 @the_app
 @where
 @click.option("--wait", is_flag=True, help="Wait for the end.")
