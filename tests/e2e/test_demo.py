@@ -57,7 +57,7 @@ def test_the_surge_shows_servers_that_follow_the_load_and_loses_nothing(tmp_path
 def test_the_rollouts_lose_no_request_and_no_session_and_the_sick_edition_is_taken_back(
     tmp_path: Path,
 ) -> None:
-    found, printed = demo("rollout", tmp_path, "--duration", "160")
+    found, printed = demo("rollout", tmp_path)
     check_shape(found, "rollout")
     ends = {m["edition"]: (m["phase"], m["reason"], m["from"]) for m in found["rollouts"]}
     assert ends == {

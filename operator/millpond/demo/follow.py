@@ -86,7 +86,8 @@ class _Run:
             self.started_s = line["started_at_s"]
         elif "t_s" in line:
             self.seconds.append(self._second(LoadSecond(**line)))
-            self.shown.show(self.seconds, self._decisions())
+            if seconds := self._under_load():
+                self.shown.show(seconds, self._decisions())
         else:
             return Totals.from_dict(line)
         return None
@@ -128,10 +129,12 @@ class _Run:
             for name in sorted(servers.keys() | took_ms.keys())
         }
 
-    def _under_load(self) -> tuple[Second, ...]:
+    def _under_load(self) -> Sequence[Second]:
         """Without the last seconds, in which a load that was ended only waits for its slowest answers."""
+        if self.scenario.script is None:
+            return self.seconds
         last = max((n for n, s in enumerate(self.seconds) if s.rate_rps), default=-1)
-        return tuple(self.seconds[: last + 1] if self.scenario.script else self.seconds)
+        return self.seconds[: last + 1]
 
     def _new_answers(self) -> Sequence[Answer]:
         found = [Answer.from_json(line) for line in self.answer_lines.new()]
@@ -148,7 +151,7 @@ class _Run:
         takeovers = self.watch.takeovers
         return Recording(
             scenario=self.scenario.name,
-            seconds=self._under_load(),
+            seconds=tuple(self._under_load()),
             orders=self.watch.history.orders_since(self.started_s),
             decisions=self._decisions(),
             requests=totals,

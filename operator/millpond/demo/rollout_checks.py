@@ -40,7 +40,8 @@ def sessions_stay(_: Scenario, run: Recording) -> Checks:
     moved = [fault for fault in moved if "several editions" in fault]
     sessions = {a.session for a in run.answers if a.session}
     across = sum(_lived_through(run, session) for session in _answers_by_session(run).values())
-    told = f"{len(sessions)} sessions, {across} of them while editions changed"
+    forgotten = len({a.session for a in run.answers if a.forgotten})
+    told = f"{len(sessions)} sessions, {across} of them while editions changed; {forgotten} lost their server"
     return (
         Check(
             name="Every session stayed on one edition",

@@ -1,5 +1,6 @@
 """The timeline of a run with rollouts: how far each was, load, response time, and every edition's share and servers."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,14 @@ from millpond.demo.picture import GRID, INK, PALE
 from millpond.demo.recording import EditionSecond, Moment, Recording
 from millpond.demo.rollout_view import colour_of
 from millpond.demo.scenario import Check, Scenario
+from millpond.demo.tally import Outcome
 from millpond_policies.release import Phase
 
 _COLOURS = ("#3b7dd8", "#3a9d6e", "#d1495b", "#8e5ea2", "#c98a1b")
 _BOX = {"facecolor": "white", "edgecolor": "none", "alpha": 1, "pad": 1.5}
 _NONE = EditionSecond()
-_AROUND_S, _TELLING = 2, 10
-"""An edition's own response is averaged over so many seconds before and after, if it gave so many answers in them."""
+_AROUND_S, _TELLING = 2, 20
+"""An edition's own response is averaged over so many seconds before and after, if it got so many requests in them."""
 _LETTER = 0.0075
 """Of the picture's width: what a letter of a step's label takes."""
 
@@ -33,7 +35,7 @@ def draw(scenario: Scenario, run: Recording, checks: Sequence[Check], file: Path
         _draw_rollouts(rollouts, run, end_s)
         picture.draw_load(load, run)
         picture.draw_response(response, scenario, run, INK)
-        _draw_each_response(response, scenario, run)
+        _draw_each_response(response, run)
         _draw_share(share, run)
         _draw_servers(servers, run)
         _mark_steps(panels, run)
@@ -142,24 +144,29 @@ def _editions(run: Recording) -> list[str]:
     return sorted({name for second in run.seconds for name in second.editions})
 
 
-def _draw_each_response(axes: Any, scenario: Scenario, run: Recording) -> None:
+def _draw_each_response(axes: Any, run: Recording) -> None:
     """What each edition's own users met, besides all of them."""
     most = axes.get_ylim()[1]
     for name in _editions(run):
-        own = [_response_about(run, n, name) for n in range(len(run.seconds))]
+        own = _own_response(run, name)
         axes.plot([s.t_s + 0.5 for s in run.seconds], own, color=colour(name), linewidth=1.2, label=name)
         most = max([most, *(1.2 * ms for ms in own if ms == ms)])
     axes.set_ylim(0, most)
     axes.legend(loc="upper left", frameon=False, ncols=5)
 
 
-def _response_about(run: Recording, second: int, edition: str) -> float:
-    """Milliseconds on average; not a number when too few answers came to mean anything."""
-    about = run.seconds[max(0, second - _AROUND_S) : second + _AROUND_S + 1]
-    found = [s.editions.get(edition, _NONE) for s in about]
-    sums = [(e.answers, e.answers * e.response_ms) for e in found if e.response_ms is not None]
-    answers = sum(n for n, _ in sums)
-    return sum(ms for _, ms in sums) / answers if answers >= _TELLING else float("nan")
+def _own_response(run: Recording, edition: str) -> list[float]:
+    """Milliseconds on average in each second, not a number where too few requests were sent to mean anything.
+
+    By when they were sent: an edition that gets fewer and fewer still answers the slow ones of before.
+    """
+    took_ms: defaultdict[int, list[float]] = defaultdict(list)
+    for answer in run.answers:
+        if answer.edition == edition and answer.outcome is Outcome.OK:
+            took_ms[int(answer.t_s)].append(1000 * answer.took_s)
+    around = range(-_AROUND_S, _AROUND_S + 1)
+    windows = [[ms for n in around for ms in took_ms[s.t_s + n]] for s in run.seconds]
+    return [sum(found) / len(found) if len(found) >= _TELLING else float("nan") for found in windows]
 
 
 def _draw_share(axes: Any, run: Recording) -> None:
