@@ -59,7 +59,7 @@ def test_the_rollouts_lose_no_request_and_no_session_and_the_sick_edition_is_tak
 ) -> None:
     found, printed = demo("rollout", tmp_path)
     check_shape(found, "rollout")
-    ends = {m["edition"]: (m["phase"], m["reason"], m["from"]) for m in found["rollouts"]}
+    ends = {m["edition"]: (m["phase"], m["reason"], m["origin"]) for m in found["rollouts"]}
     assert ends == {
         "v2": ("Completed", "TookOver", "v1"),
         "v3": ("RolledBack", "EditionSlow", "v2"),
