@@ -6,6 +6,7 @@ from math import ceil
 
 from millpond_policies.actions import Input
 from millpond_policies.capacity import Model
+from millpond_policies.combined import combined
 from millpond_policies.goals import Goal
 from millpond_policies.learning import Memory
 from millpond_policies.model import App, EditionView, Freshness, ServerState
@@ -37,7 +38,9 @@ def size(app: App, view: EditionView, now_s: float) -> Size:
     52/s expected, 36/s sustained by one server: 2.
     """
     memory, goal = view.memory, app.goal
-    loads = [e.memory.load for e in app.editions if e.ordered or e is view]
+    memories = [e.memory for e in app.editions if e.ordered or e is view]
+    together = combined(memories, memory)
+    loads = [m.load for m in memories] if together is None else [together]
     forecast = _total(load.forecast_rps for load in loads)
     known = _known(app, view)
     inputs = _inputs(app, view, now_s, forecast, known)

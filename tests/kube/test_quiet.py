@@ -54,6 +54,14 @@ def test_looks_that_are_too_old_prove_nothing():
     assert busy(quiet, 5.1) is Step.REQUESTS
 
 
+def test_a_visitor_who_waits_for_a_long_answer_has_not_left():
+    """The clock of his session starts with the answer, not with the request."""
+    quiet = watched((1, 1, 0, 7), (5, 1, 0, 7), (6, 0, 0, 7), (9, 0, 0, 7), (10, 0, 0, 7))
+    assert quiet.still_s == 5
+    assert busy(quiet, 10, session_timeout_s=6) is Step.SESSIONS
+    assert busy(quiet, 10, session_timeout_s=5) is None
+
+
 @pytest.mark.parametrize(
     ("seen", "after_s", "step"),
     [

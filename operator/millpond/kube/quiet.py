@@ -44,16 +44,16 @@ class Quiet:
         self.idle = 0 if sample.requests else self.idle + 1
         self.streamless = 0 if sample.streams else self.streamless + 1
         if sample.total is not None:
-            self._count(sample.total, sample.at_s)
+            self._count(sample.total, sample.at_s, busy=sample.requests > 0)
 
-    def _count(self, total: int, at_s: float) -> None:
-        if total != self._total:
+    def _count(self, total: int, at_s: float, *, busy: bool) -> None:
+        if total != self._total or busy:  # who waits for an answer has not left
             self._total, self._moved_s = total, at_s
         self._counted_s = at_s
 
     @property
     def still_s(self) -> float:
-        """For how long no request came, as far as it was watched."""
+        """For how long no request came or was worked on, as far as it was watched."""
         return self._counted_s - self._moved_s
 
     def busy(self, intent: RetireIntent, session_timeout_s: float | None, now_s: float) -> Step | None:
