@@ -1,19 +1,24 @@
 """`millpond router`: becomes an Envoy that takes its routes from the operator."""
 
-import json
 import os
 import tempfile
 from pathlib import Path
 
 import click
 
-from millpond.router.bootstrap import bootstrap
-from millpond.router.process import arguments, supervised
+from millpond.router.process import arguments, configure, supervised
+from millpond.router.tls import FILES, check_files, plain_allowed
 
 
 @click.command()
 @click.option("--name", required=True, help="This router's name, different from the others'.")
 @click.option("--xds", required=True, help="The operator: unix:/path or host:port.")
+@click.option(
+    "--tls-dir",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder with ca.crt, tls.crt and tls.key, as the Secret millpond-xds-router has them. "
+    "Renewed files are taken up when they are renamed into it (mv, not cp).",
+)
 @click.option("--listen", required=True, help="Where requests for apps come in: ip:port.")
 @click.option(
     "--stats", required=True, help="Where GET /stats/prometheus is answered, and nothing else: ip:port."
@@ -49,6 +54,7 @@ from millpond.router.process import arguments, supervised
 def router(
     name: str,
     xds: str,
+    tls_dir: Path | None,
     listen: str,
     stats: str,
     admin: Path | None,
@@ -63,11 +69,28 @@ def router(
     without cutting a request: clients are told to close their connections, and it waits until none of their requests
     runs. Streams that go on for longer than --drain-seconds are cut. A second SIGTERM, or SIGINT, ends it at once.
     """
+    _check(xds, tls_dir)
     folder = Path(tempfile.mkdtemp(prefix="millpond-router-"))
-    config, socket = folder / "envoy.json", (admin or folder / "admin.sock").absolute()
-    made = bootstrap(name=name, xds=xds, listen=listen, stats=stats, admin=socket, reuse_port=reuse_port)
-    config.write_text(json.dumps(made))
+    socket = (admin or folder / "admin.sock").absolute()
+    addresses = {"xds": xds, "listen": listen, "stats": stats}
+    config = configure(folder, name=name, **addresses, admin=socket, reuse_port=reuse_port, tls=tls_dir)
     command = arguments(config, concurrency=concurrency)
     if drain_s:
         command = supervised(command, admin=socket, listen=listen, accept_s=accept_s, drain_s=drain_s)
     os.execv(command[0], list(command))
+
+
+def _check(xds: str, tls_dir: Path | None) -> None:
+    """The way to the operator is its own machine's or has TLS."""
+    if tls_dir is None:
+        if not plain_allowed(xds):
+            raise click.UsageError(
+                f"--xds {xds} is on another machine: --tls-dir is needed ({', '.join(FILES)})"
+            )
+    elif xds.startswith("unix:"):
+        raise click.UsageError("--tls-dir is for --xds host:port: a unix socket has no TLS")
+    else:
+        try:
+            check_files(tls_dir)
+        except (OSError, ValueError) as error:
+            raise click.UsageError(f"--tls-dir: {error}") from error

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from millpond.router.resources import ROUTES
 from millpond.router.routes import STATEFUL_SESSION
+from millpond.router.tls import transport_socket
 from millpond_policies.histogram import BOUNDS_MS
 
 Json: TypeAlias = dict[str, Any]
@@ -38,16 +39,24 @@ def router_key(name: str, stats: str) -> str:
 
 
 def bootstrap(
-    *, name: str, xds: str, listen: str, stats: str, admin: Path | None, reuse_port: bool = False
+    *,
+    name: str,
+    xds: str,
+    listen: str,
+    stats: str,
+    admin: Path | None,
+    reuse_port: bool = False,
+    secrets: Path | None = None,
 ) -> Json:
     """Envoy's bootstrap. `xds`: "unix:/path" or "host:port"; `listen`, `stats`: "ip:port"; `admin`: a socket's path.
 
+    `secrets`: the folder with Envoy's secret files, for TLS to the operator; None: without TLS.
     `reuse_port`: another router may listen on the same `listen`, to take over from this one; its `stats` must differ.
 
     Without an admin socket there are no Prometheus statistics either, so `millpond router` always gives one.
     """
     channel = _channel(name, stats)
-    static: Json = {"clusters": [_control(xds)], "listeners": [_apps_listener(listen, reuse_port)]}
+    static: Json = {"clusters": [_control(xds, secrets)], "listeners": [_apps_listener(listen, reuse_port)]}
     found: Json = {
         "node": {"id": name, "cluster": "millpond-routers", "metadata": {"stats": stats}},
         "dynamic_resources": {
@@ -87,10 +96,13 @@ def _channel(name: str, stats: str) -> Json:
     }
 
 
-def _control(xds: str) -> Json:
+def _control(xds: str, secrets: Path | None) -> Json:
     cluster = _static("xds", _address(xds))
     if not xds.startswith("unix:"):
-        cluster["type"] = "STRICT_DNS"
+        # Whatever the name resolves to: of ::1 and 127.0.0.1, only one may have a listener.
+        cluster |= {"type": "LOGICAL_DNS", "dns_lookup_family": "ALL"}
+    if secrets is not None:
+        cluster["transport_socket"] = transport_socket(xds.rpartition(":")[0].strip("[]"), secrets)
     cluster["circuit_breakers"] = {
         "thresholds": [{"max_requests": 1_000_000, "max_pending_requests": 1_000_000}]
     }

