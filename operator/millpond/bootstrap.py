@@ -20,6 +20,7 @@ from millpond.kube.client import Api
 from millpond.kube.drains import Drains
 from millpond.kube.editions import Editions
 from millpond.kube.events import Events
+from millpond.kube.identity import Identity
 from millpond.kube.learner import Learner, Measured
 from millpond.kube.lease import LeaderLease
 from millpond.kube.measure import Measure
@@ -52,9 +53,10 @@ class Operator:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        await build.start()
         try:
-            await _first_of(stop.wait(), build.kopf.ended(), build.beat())
+            await _first_of(stop.wait(), build.start())  # which may have to wait for the API server
+            if not stop.is_set():
+                await _first_of(stop.wait(), build.kopf.ended(), build.beat())
         finally:
             await build.stop()
 
@@ -77,7 +79,9 @@ class _Parts:
         self.wake = asyncio.Event()
         self.api = Api(settings.kubeconfig, on_write=self.metrics.wrote)
         self.world = World(self.api, on_change=self.wake.set, watch_stuck_s=settings.watch_stuck_s)
-        self.routers = RouterControl(listen=settings.xds, clock=now_s)
+        self.identity = self._identity()
+        tls = self.identity.tls if self.identity is not None else None
+        self.routers = RouterControl(listen=settings.xds, clock=now_s, tls=tls)
         self.routers.telemetry.changed = self.wake
         identity = f"{socket.gethostname()}-{os.getpid()}"
         self.lease = LeaderLease(self.api, settings.namespace, LEASE, identity)
@@ -91,6 +95,21 @@ class _Parts:
         self.cycle = self._cycle()
         self._started_s = steady_s()
         self._tasks: list[asyncio.Task[None]] = []
+
+    def _identity(self) -> Identity | None:
+        """Of the operator towards routers; a unix socket needs none."""
+        settings = self.settings
+        if settings.xds_insecure or settings.xds.startswith("unix:"):
+            return None
+        return Identity(
+            self.api,
+            settings.namespace,
+            clock=now_s,
+            names=settings.xds_names,
+            lives=settings.lives,
+            connection_age_s=settings.connection_age_s,
+            period_s=settings.certificates_every_s,
+        )
 
     def _measure(self) -> Measure | None:
         if self.settings.prometheus_url is None:
@@ -135,6 +154,8 @@ class _Parts:
         self._describe_health()
         await self.health.start()
         log.info("health and metrics on http://%s", self.health.address)
+        if self.identity is not None:
+            await self.identity.start()
         for reflector in self.world.reflectors.values():
             reflector.start()
         self.events.start()
@@ -143,6 +164,7 @@ class _Parts:
         if self.measure is not None:
             self._tasks.append(asyncio.create_task(self.measure.run(), name="prometheus"))
         await self.routers.start()
+        self._started_s = steady_s()
 
     def _describe_health(self) -> None:
         settings, health = self.settings, self.health
@@ -152,6 +174,8 @@ class _Parts:
             health.watch(name, reflector.store, max_age_s=settings.watch_stuck_s)
         health.inform("lease", lambda: "held" if self.lease.held() else "not held")
         health.inform("routers", lambda: ", ".join(r.id for r in self.routers.routers()) or "none")
+        if self.identity is not None:
+            health.inform("certificates", self.identity.described)
         health.ready_when("caches", lambda: self.world.synced)
         health.ready_when("cycle", lambda: self.heart.beats > 0)
 
@@ -186,6 +210,8 @@ class _Parts:
         for reflector in self.world.reflectors.values():
             await reflector.stop()
         await self.routers.stop()
+        if self.identity is not None:
+            await self.identity.stop()
         if self.measure is not None:
             await self.measure.reader.close()
         await self.health.stop()

@@ -1,15 +1,26 @@
 """What the operator is started with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from millpond.router.authority import Lives
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """``kubeconfig`` None: in-cluster. ``xds`` is where routers connect: unix:/path or host:port."""
+    """``kubeconfig`` None: in-cluster. ``xds`` is where routers connect: unix:/path or host:port.
+
+    On TCP they need certificates, unless ``xds_insecure``. ``xds_names``: what they call the operator, besides the
+    usual names; ``lives``: how long certificates are valid.
+    """
 
     kubeconfig: Path | None
     xds: str
+    xds_insecure: bool = False
+    xds_names: tuple[str, ...] = ()
+    lives: Lives = field(default_factory=Lives)
+    connection_age_s: float = 3600.0
+    certificates_every_s: float = 60.0
     health_host: str
     health_port: int
     prometheus_url: str | None = None

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from millpond.kube.errors import ClusterError
+from millpond.router.tls import plain_allowed
 from millpond.settings import Settings
 
 
@@ -17,13 +19,23 @@ from millpond.settings import Settings
     "--xds",
     default="0.0.0.0:18000",
     show_default=True,
-    help="Where routers connect: unix:/path or host:port.",
+    help="Where routers connect: unix:/path, or host:port by mutual TLS. The certificates are kept in the Secrets "
+    "millpond-xds-ca and millpond-xds-router; routers need the latter.",
 )
+@click.option(
+    "--xds-name",
+    "xds_names",
+    multiple=True,
+    help="A host name or address that routers use for the operator, besides those of its Service and of this machine.",
+)
+@click.option("--xds-insecure", is_flag=True, help="No TLS: for a loopback address only.")
 @click.option(
     "--health", default="0.0.0.0:8080", show_default=True, help="host:port of /healthz, /readyz and /metrics."
 )
 @click.option("--prometheus", help="Base URL of Prometheus. Without it, scaling goes by the routers alone.")
-@click.option("--namespace", default="millpond-system", show_default=True, help="Where the Lease is.")
+@click.option(
+    "--namespace", default="millpond-system", show_default=True, help="Where Lease and Secrets are."
+)
 @click.option(
     "--watch-stuck-s",
     type=click.FloatRange(min=3),
@@ -42,6 +54,8 @@ from millpond.settings import Settings
 def operator(
     kubeconfig: Path | None,
     xds: str,
+    xds_names: tuple[str, ...],
+    xds_insecure: bool,
     health: str,
     prometheus: str | None,
     namespace: str,
@@ -50,6 +64,10 @@ def operator(
     verbose: bool,
 ) -> None:
     """Run the operator until it is told to stop."""
+    if xds_insecure and not plain_allowed(xds):
+        raise click.UsageError(
+            f"--xds-insecure is for this machine only, such as --xds 127.0.0.1:18000; {xds} can be reached from others"
+        )
     host, _, port = health.rpartition(":")
     if not port.isdecimal():
         raise click.BadParameter(
@@ -66,6 +84,8 @@ def operator(
     settings = Settings(
         kubeconfig=kubeconfig,
         xds=xds,
+        xds_names=xds_names,
+        xds_insecure=xds_insecure,
         health_host=host,
         health_port=int(port),
         prometheus_url=prometheus,
@@ -73,4 +93,7 @@ def operator(
         watch_stuck_s=watch_stuck_s,
         cycle_stuck_s=cycle_stuck_s,
     )
-    asyncio.run(Operator(settings).run())
+    try:
+        asyncio.run(Operator(settings).run())
+    except ClusterError as error:
+        raise click.ClickException(str(error)) from error

@@ -54,6 +54,10 @@ def leases(ns: str | None = None, name: str | None = None) -> str:
     return _path("/apis/coordination.k8s.io/v1", ns, "leases", name, None)
 
 
+def secrets(ns: str, name: str | None = None) -> str:
+    return _path("/api/v1", ns, "secrets", name, None)
+
+
 def resource(path: str) -> str:
     """What a path is about, with the subresource: /api/v1/namespaces/a/pods/b/status -> pods/status"""
     parts = path.strip("/").split("/")
