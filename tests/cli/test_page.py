@@ -94,7 +94,7 @@ def test_the_page_says_what_is_wrong_first(call: Run, shop: Staged) -> None:
         f"draining until {rfc3339(DEADLINE_S)}: LoadFell",
         "Rollout: v1→v2 Progressing",
         f"to do     millpond rollout promote web -n {shop.namespace}",
-        "order 2 more: 2 → 4 servers",
+        "Grow       ForecastAboveCapacity, AtCeiling   order 2 more: 2 → 4 servers",
     ):
         assert part in result.output
     kinds = [line.split()[0] for line in result.output.splitlines() if line.startswith("  ")]
@@ -110,7 +110,7 @@ def test_the_same_for_programs(call: Run, shop: Staged) -> None:
     assert told == yaml.safe_load(call("status", "web", "-o", "yaml").output)
     assert told["goal"] == {"says": "average ≤ 300 ms", "met": False, "reason": "GoalExceeded"}
     assert told["servers"]["list"][0]["until"] == rfc3339(DEADLINE_S)
-    assert (told["rollout"]["edition"], told["rollout"]["needs"]) == ("v2", "promote")
+    assert (told["rollout"]["from"], told["rollout"]["needs"]) == ("v1", "promote")
     assert (told["conditions"][0]["type"], len(told["decisions"])) == ("SLAMet", 3)
 
 

@@ -1,7 +1,7 @@
 """`millpond status APP`: all that matters about one app on one page."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -19,10 +19,10 @@ from millpond.clock import now_s
 from millpond.kube import paths
 from millpond.kube.client import Api, Object
 from millpond.kube.conditions import condition
-from millpond.kube.decisions import as_text
 from millpond.kube.errors import Forbidden
 
 DECISIONS = 3
+_SAID = ("namespace", "app", "exitCode")  # elsewhere on the page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,13 +86,10 @@ def summary(page: Page) -> Mapping[str, Any]:
             **(app["spec"].get("servers") or {}),
             "list": None if page.servers is None else [server.as_json() for server in page.servers],
         },
-        "rollout": {k: v for k, v in asdict(judge(app)).items() if v is not None and k not in _NOT_TOLD},
+        "rollout": {k: v for k, v in judge(app).as_json().items() if v is not None and k not in _SAID},
         "conditions": _sorted(app),
         "decisions": list(told.get("decisions") or ())[:DECISIONS],
     }
-
-
-_NOT_TOLD = ("exit", "namespace", "app")
 
 
 def _sorted(app: Object) -> list[Mapping[str, Any]]:
@@ -103,7 +100,7 @@ def _sorted(app: Object) -> list[Mapping[str, Any]]:
 def text(page: Page, at_s: float) -> str:
     """The page for people, coloured."""
     parts = [_head(page.app, at_s), _servers(page), _rollout(page.app), _conditions(page.app, at_s)]
-    return "\n\n".join("\n".join(part) for part in [*parts, _decisions(page.app)])
+    return "\n\n".join("\n".join(part) for part in [*parts, _decisions(page.app, at_s)])
 
 
 def _head(app: Object, at_s: float) -> list[str]:
@@ -153,8 +150,8 @@ def _state(server: Server) -> str:
 
 
 def _rollout(app: Object) -> list[str]:
-    told = judge(app)
-    line = ": ".join(part for part in (appview.rollout(app), because(told)) if part)
+    told, rollout = judge(app), appview.rollout(app)
+    line = f"{rollout}: {because(told)}" if rollout else f"none; {told.edition}: {told.message}"
     return [f"Rollout: {line}", *([f"  to do     {to_do(told)}"] if to_do(told) else [])]
 
 
@@ -174,6 +171,15 @@ def _colour(found: Mapping[str, Any]) -> str:
     return ("red", "yellow", "green")[appview.concern(found)]
 
 
-def _decisions(app: Object) -> list[str]:
+def _decisions(app: Object, at_s: float) -> list[str]:
     told = list(appview.status_of(app).get("decisions") or ())[:DECISIONS]
-    return ["Decisions, newest first:", *(map(as_text, told) if told else ["  none yet"])]
+    if not told:
+        return ["Decisions: none yet"]
+    table = output.Table(("When", "Decision", "Reason", "What"), indent="  ")
+    rows = [(appview.ago(d["at"], at_s), d["action"], _reason(d), d.get("message", "")) for d in told]
+    return ["Decisions, newest first (with every figure: explain):", *table.lines(rows)]
+
+
+def _reason(decision: Mapping[str, Any]) -> str:
+    limit = decision.get("limitedBy")
+    return str(decision["reason"]) + (f", {limit}" if limit and limit != decision["reason"] else "")
