@@ -86,3 +86,22 @@ def test_contexts_are_merged_as_kubectl_does(tmp_path: Path, monkeypatch: pytest
     assert Target.of(None, "y", "other").namespace == "other"
     with pytest.raises(click.ClickException, match=r"no context 'z' in .*two \(there: x, y\)"):
         Target.of(None, "z", None)
+
+
+def test_in_a_pod_the_namespace_is_the_pods_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("POD_NAMESPACE", "ci")
+    assert Target.of(None, None, None) == Target(None, None, "ci")
+    with pytest.raises(click.ClickException, match="no kubeconfig at"):
+        Target.of(None, "prod", None)
+
+
+def test_without_a_current_context_it_says_which_there_are(tmp_path: Path) -> None:
+    files = several(tmp_path)
+    content = yaml.safe_load(files[1].read_text())
+    del content["current-context"]
+    files[1].write_text(yaml.safe_dump(content))
+    with pytest.raises(click.ClickException, match=r"no current context: name one with --context \(x, y\)"):
+        Target.of(files[1], None, None)
