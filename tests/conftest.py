@@ -13,6 +13,11 @@ from millpond.cluster.embedded import Cluster, NodeSpec
 from waiting import eventually
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The whole product comes last: its operator sees to every app of the cluster, also to those of other tests."""
+    items.sort(key=lambda item: "e2e" in item.path.parts)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Programs are fetched or built (minutes, on a new machine) before any test's time limit runs."""
     if any(item.get_closest_marker(kind) for item in session.items for kind in ("integration", "e2e")):

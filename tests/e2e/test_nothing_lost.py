@@ -43,7 +43,7 @@ def test_scale_in_from_four_to_one(product: Product, namespace: str, session_s: 
     assert len(servers_of(traffic)) == 1
 
 
-@both_lengths
+@pytest.mark.parametrize(("session_s", "around_s"), [LONG])  # the short form: test_rollouts
 def test_a_new_edition_takes_over(product: Product, namespace: str, session_s: int, around_s: int) -> None:
     start(product, namespace, 2)
     with Traffic.run(product, namespace, session_s=session_s, before_s=around_s, after_s=around_s) as traffic:
