@@ -154,8 +154,6 @@ class _Parts:
         self._describe_health()
         await self.health.start()
         log.info("health and metrics on http://%s", self.health.address)
-        if self.identity is not None:
-            await self.identity.start()
         for reflector in self.world.reflectors.values():
             reflector.start()
         self.events.start()
@@ -163,6 +161,8 @@ class _Parts:
         self.kopf.start()
         if self.measure is not None:
             self._tasks.append(asyncio.create_task(self.measure.run(), name="prometheus"))
+        if self.identity is not None:
+            await self.identity.start()
         await self.routers.start()
         self._started_s = steady_s()
 

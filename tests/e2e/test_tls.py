@@ -119,6 +119,10 @@ def app(namespace: str, *more: str, **spec: Any) -> Raw:
     return elastic_app(namespace, routes=routes, template=calm, mode="Manual", **spec)
 
 
+def described(product: Product) -> str:
+    return str(product.healthz().json()["checks"]["certificates"]["detail"])
+
+
 def answers(product: Product, host: str) -> bool:
     return bool(product.ask(host, router="tls-1").status_code == 200)
 
@@ -128,7 +132,7 @@ def test_an_app_is_served_with_certificates_from_the_cluster(
 ) -> None:
     lines = product.audit_lines()
     product.start_operator()
-    assert "valid until" in product.healthz().json()["checks"]["certificates"]["detail"]
+    eventually(lambda: "valid until" in described(product), 10, "health says until when they are valid")
     mount = Mount(product.cluster, tmp_path / "tls")
     eventually(mount.update, 10, "the Secret is there")
     assert set(mount.versions[0]) == set(FILES)
@@ -143,6 +147,7 @@ def test_an_app_is_served_with_certificates_from_the_cluster(
 def test_an_operator_with_a_damaged_authority_ends_and_says_so(product: Product) -> None:
     product.start_operator()
     assert product.operator is not None
+    eventually(lambda: "valid until" in described(product), 10, "there is an authority")
     product.operator.stop()
     damaged = '{"data": {"tls.key": "bm9uc2Vuc2U="}}'
     product.cluster.kubectl("patch", "secret", CA_SECRET, "-n", NAMESPACE, "-p", damaged)
