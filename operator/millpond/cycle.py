@@ -64,7 +64,7 @@ class Cycle:
 
         holdings = self._holdings(candidates)  # with our own writes of this cycle
         in_flight = self.learner.in_flight(candidates, holdings, now_s)
-        seen = snapshot(candidates, holdings, self.learner.knowledge, in_flight, now_s)
+        seen = snapshot(candidates, holdings, self.learner.knowledge, in_flight, now_s, problems)
         self.apps = {app.key: app for app in seen.apps}
         verdicts = plan(seen, now_s)
         carried_out, astray = await self._apply(verdicts, candidates, holdings)

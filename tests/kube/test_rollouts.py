@@ -279,3 +279,14 @@ def test_a_server_that_hangs_in_its_deletion_on_a_dead_node_holds_nothing_up() -
         for late_s in (29, 31)
     ]
     assert names == [["cart-v1-a", "cart-v1-b"], ["cart-v1-a"]]
+
+
+def test_an_edition_that_was_refused_changes_nothing() -> None:
+    """For instance: a kept edition of that name has another template, which nobody asked for."""
+    from millpond.kube.knowledge import Knowledge
+    from millpond.kube.observe import snapshot
+
+    named = rolling(None)
+    for refused, edition in (((), "v2"), ((named.key,), "v1")):
+        seen = snapshot({named.key: named}, {named.key: both()}, Knowledge(), {}, NOW_S, refused)
+        assert [(a.edition, a.active) for a in seen.apps] == [(edition, "v1")]

@@ -1,6 +1,6 @@
 """From API objects and metrics to the Snapshot that `plan` sees: the only way in."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from millpond.api.dynamicpool import Zone
 from millpond.kube import rollouts
@@ -19,11 +19,15 @@ def snapshot(
     knowledge: Knowledge,
     in_flight: InFlight,
     now_s: float,
+    refused: Collection[str] = (),
 ) -> Snapshot:
-    """All apps that may be acted on: no problem in their way, and an edition of theirs exists."""
+    """All apps that may be acted on: no problem in their way, and an edition of theirs exists.
+
+    The edition that spec of a ``refused`` app names could not be made: what serves goes on, and is sized as ever.
+    """
     return Snapshot(
         apps=tuple(
-            app_view(candidate, holdings[key], knowledge, in_flight, now_s)
+            app_view(candidate, holdings[key], knowledge, in_flight, now_s, refused=key in refused)
             for key, candidate in sorted(candidates.items())
             if candidate.problem is None and key in holdings and _serves(candidate, holdings[key])
         )
@@ -35,14 +39,20 @@ def _serves(candidate: Candidate, holdings: Holdings) -> bool:
 
 
 def app_view(
-    app: Candidate, holdings: Holdings, knowledge: Knowledge, in_flight: InFlight, now_s: float
+    app: Candidate,
+    holdings: Holdings,
+    knowledge: Knowledge,
+    in_flight: InFlight,
+    now_s: float,
+    *,
+    refused: bool = False,
 ) -> App:
     spec, policy, pool = app.spec, app.policy, app.pool
     assert spec is not None
     assert policy is not None
     assert pool is not None
     serves = rollouts.active(app, holdings) or spec.edition
-    named = spec.edition if spec.edition in holdings.sets else serves  # one that was refused changes nothing
+    named = serves if refused or spec.edition not in holdings.sets else spec.edition
     return App(
         key=app.key,
         edition=named,
