@@ -287,6 +287,6 @@ def test_an_edition_that_was_refused_changes_nothing() -> None:
     from millpond.kube.observe import snapshot
 
     named = rolling(None)
-    for refused, edition in (((), "v2"), ((named.key,), "v1")):
+    for refused, wanted in (((), "v2"), ((named.key,), "v1")):
         seen = snapshot({named.key: named}, {named.key: both()}, Knowledge(), {}, NOW_S, refused)
-        assert [(a.edition, a.active) for a in seen.apps] == [(edition, "v1")]
+        assert [(a.edition, a.active) for a in seen.apps] == [(wanted, "v1")]
