@@ -14,6 +14,7 @@ from typing import Self
 import httpx
 
 from millpond.cluster import folders
+from millpond.api.names import LABEL_APP
 from millpond.cluster.embedded import Cluster, NodeSpec, Process
 from millpond.demo import prometheus
 from millpond.demo.scenario import Scenario
@@ -138,7 +139,7 @@ class Stack:
             time.sleep(0.1)
 
     def _wait_until_served(self) -> None:
-        """The app answers through the router."""
+        """The app answers through the router, and all of its first servers are ready: the story begins at rest."""
         self._say("waiting until the app is served")
         deadline = time.monotonic() + _SERVED_S
         while (status := _status(self.url, self._scenario.host)) != 200:
@@ -150,6 +151,8 @@ class Stack:
                 answer = f"not served after {_SERVED_S:.0f} s (last answer: {status or 'none'})"
                 raise StackError(f"{app} is {answer}\n{self._explanation()}")
             time.sleep(0.2)
+        pods = ("pods", f"--selector={LABEL_APP}={self._scenario.app}", "-n", self._scenario.namespace)
+        self.cluster.kubectl("wait", "--for=condition=Ready", f"--timeout={_SERVED_S:.0f}s", *pods)
 
     def _explanation(self) -> str:
         what = ("get", "elasticapp,replicasets,pods", "-n", self._scenario.namespace, "-o", "wide")
