@@ -13,8 +13,8 @@ from typing import Self
 
 import httpx
 
-from millpond.cluster import folders
 from millpond.api.names import LABEL_APP
+from millpond.cluster import folders
 from millpond.cluster.embedded import Cluster, NodeSpec, Process
 from millpond.demo import prometheus
 from millpond.demo.scenario import Scenario
