@@ -35,12 +35,15 @@ def test_the_operator_cannot_widen_its_own_rights_nor_act_as_another() -> None:
 
 def test_the_operator_never_deletes_pods_nor_nodes_nor_apps() -> None:
     deletable = {r for r, verb in granted("ClusterRole", "millpond-operator") if verb == "delete"}
-    assert deletable == {"editions", "replicasets"}
+    assert deletable == {"editions"}, "their ReplicaSets go with them"
 
 
-def test_the_operator_writes_one_lease_in_its_own_namespace() -> None:
+def test_in_its_own_namespace_the_operator_writes_one_lease_and_the_routers_two_secrets() -> None:
     named = [rule for rule in rules("Role", "millpond-operator") if "create" not in rule["verbs"]]
-    assert [rule["resourceNames"] for rule in named] == [["millpond-operator"]]
+    assert {rule["resources"][0]: rule["resourceNames"] for rule in named} == {
+        "leases": ["millpond-operator"],
+        "secrets": ["millpond-xds-ca", "millpond-xds-router"],
+    }
     assert "leases" not in {r for r, _ in granted("ClusterRole", "millpond-operator")}
 
 
