@@ -5,7 +5,7 @@ import secrets
 import statistics
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,14 @@ SERVERS = 8
 
 
 def figures() -> Iterable[Figure]:
-    took_s = measure(SERVERS)
+    took_s = on_a_cluster(_retire_all_but_one)
     of = f"idle server retired, intent to deletion ({len(took_s)} runs)"
     yield Figure(what=f"{of}, median", goal=2.0, reached=statistics.median(took_s), unit="s")
     yield Figure(what=f"{of}, longest", goal=2.0, reached=max(took_s), unit="s")
 
 
-def measure(servers: int) -> Sequence[float]:
-    """Of all servers but one."""
+def on_a_cluster(measure: Callable[[Any, str], Sequence[float]]) -> Sequence[float]:
+    """``measure(product, namespace)`` with the whole product on a cluster of its own."""
     sys.path.append(str(Path(__file__).parents[1]))  # where the tests' own modules are
     from e2e.product import GOLD, POOL, Product
 
@@ -37,25 +37,30 @@ def measure(servers: int) -> Sequence[float]:
             try:
                 product.start()
                 product.apply(GOLD, POOL)
-                return _retire_all_but_one(product, servers)
+                return measure(product, _namespace(cluster))
             finally:
                 product.stop()
 
 
-def _retire_all_but_one(product: Any, servers: int) -> Sequence[float]:
-    from e2e.audit import retire_s
-    from e2e.product import elastic_app
+def _namespace(cluster: Cluster) -> str:
     from waiting import eventually
 
-    namespace = "bench"
-    product.cluster.kubectl("create", "namespace", namespace)
-    account = ("get", "serviceaccount", "default", f"--namespace={namespace}")
-    eventually(lambda: product.cluster.kubectl(*account), 30, "pods can be made")
-    limits = {"min": 1, "max": servers}
-    product.apply(elastic_app(namespace, mode="Manual", replicas=servers, servers=limits))
-    product.wait_serving(namespace, servers, timeout_s=90)
+    name = "bench"
+    cluster.kubectl("create", "namespace", name)
+    account = ("get", "serviceaccount", "default", f"--namespace={name}")
+    eventually(lambda: cluster.kubectl(*account), 30, "pods can be made")
+    return name
+
+
+def _retire_all_but_one(product: Any, namespace: str) -> Sequence[float]:
+    from e2e.audit import retire_s
+    from e2e.product import elastic_app
+
+    limits = {"min": 1, "max": SERVERS}
+    product.apply(elastic_app(namespace, mode="Manual", replicas=SERVERS, servers=limits))
+    product.wait_serving(namespace, SERVERS, timeout_s=90)
     product.cluster.kubectl("scale", "elasticapp/web", "--replicas=1", "-n", namespace)
-    product.wait_serving(namespace, 1, timeout_s=30 * servers)
+    product.wait_serving(namespace, 1, timeout_s=30 * SERVERS)
     assert product.cluster.audit_log is not None
     return retire_s(product.cluster.audit_log, namespace)
 

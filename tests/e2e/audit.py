@@ -1,7 +1,7 @@
 """What the API server's audit log tells about times."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -22,3 +22,33 @@ def retire_s(audit_log: Path, namespace: str, since_line: int = 0) -> Sequence[f
         elif entry["verb"] == "delete" and pod in named_s:
             took_s.setdefault(pod, at_s - named_s[pod])
     return list(took_s.values())
+
+
+def start_s(audit_log: Path, namespace: str, prefix: str) -> float:
+    """From the binding of the pod whose name begins so, until its node last spoke before the operator opened its gate.
+
+    That is when its containers were ready: the operator waits for nothing else.
+    """
+    bound_s = ready_s = 0.0
+    for pod, part, who, at_s in _pod_writes(audit_log, namespace):
+        if not pod.startswith(prefix):
+            continue
+        if part == "binding":
+            bound_s = at_s
+        elif part == "status" and who.startswith("system:node:"):
+            ready_s = at_s
+        elif part == "status" and "millpond-operator" in who:
+            return ready_s - bound_s
+    raise LookupError(f"no pod {prefix}… was opened to requests")
+
+
+def _pod_writes(audit_log: Path, namespace: str) -> Iterator[tuple[str, str, str, float]]:
+    """(pod, subresource, user, when) in the order of the log."""
+    for line in audit_log.read_text().splitlines():
+        entry = json.loads(line)
+        about = entry.get("objectRef", {})
+        if about.get("namespace") != namespace or about.get("resource") != "pods":
+            continue
+        if entry["stage"] == "ResponseComplete" and entry["verb"] in ("create", "patch", "update"):
+            at_s = datetime.fromisoformat(entry["stageTimestamp"]).timestamp()
+            yield about.get("name", ""), about.get("subresource", ""), entry["user"]["username"], at_s

@@ -149,13 +149,25 @@ def test_a_server_is_retired_without_losing_a_request_by_an_operator_that_dies_a
     assert decided(product, namespace, "web") == decided(product, namespace, "calm")
 
 
+CANARY = {"strategy": "Canary", "steps": [{"weight": 50}], "promote": {"edition": "v2", "step": 1}}
+
+
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("rollout", "last"),
+    [
+        pytest.param({"strategy": "Rolling"}, 2, id="Rolling"),
+        pytest.param({"strategy": "Atomic"}, 1, id="Atomic", marks=pytest.mark.long),
+        pytest.param({"strategy": "BlueGreen"}, 1, id="BlueGreen", marks=pytest.mark.long),
+        pytest.param(CANARY, 2, id="Canary", marks=pytest.mark.long),
+    ],
+)
 def test_a_swap_of_two_servers_loses_nothing_to_an_operator_that_dies_after_each_write(
-    mortal: Mortal, namespace: str
+    mortal: Mortal, namespace: str, rollout: Raw, last: int
 ) -> None:
     """Each step, each order and each victim: it dies once after every one of them."""
     product = mortal.product
-    how = {"mode": "Manual", "replicas": 2, "rollout": {"soak": "1s"}}
+    how = {"mode": "Manual", "replicas": 2, "rollout": {"soak": "1s", **rollout}}
     calm = {**traffic.app(product, namespace, **how), "metadata": {"name": "calm", "namespace": namespace}}
     calm["spec"] = {**calm["spec"], "routes": [{"host": f"calm.{namespace}.test"}]}
     product.apply(calm, traffic.app(product, namespace, **how))
@@ -173,7 +185,8 @@ def test_a_swap_of_two_servers_loses_nothing_to_an_operator_that_dies_after_each
         mortal.spare()
         assert mortal.product.operator is not None
     steps = {d for d in mortal.deaths if "step=" in d}
-    assert {"step=Progressing/1", "step=Progressing/2", "step=Completed/2"} <= {d.split()[2] for d in steps}
+    wanted = {f"step=Progressing/{n}" for n in range(1, last + 1)} | {f"step=Completed/{last}"}
+    assert wanted <= {d.split()[2] for d in steps}
     assert len([d for d in mortal.deaths if "retire=True" in d]) == 2, mortal.deaths
     assert len(victims(mortal.proxy, "web")) == 2
 

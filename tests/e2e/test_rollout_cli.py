@@ -6,6 +6,7 @@ import subprocess
 import sys
 from typing import Any
 
+import httpx
 import pytest
 
 from e2e.product import Product, elastic_app, template
@@ -61,12 +62,26 @@ def test_a_pipeline_is_told_when_an_edition_was_taken_back_and_can_abort_one(
 def test_a_pipeline_is_told_that_somebody_must_promote_pause_and_resume(
     product: Product, namespace: str
 ) -> None:
-    how = {"strategy": "BlueGreen", "approval": True, **QUICK}
+    """Meanwhile testers reach it by header and by host, and nobody else does."""
+    preview = {"header": "x-millpond-edition", "host": f"preview.{namespace}.test"}
+    how = {"strategy": "BlueGreen", "approval": True, "preview": preview, **QUICK}
     product.apply(elastic_app(namespace, rollout=how))
     product.wait_serving(namespace)
     product.apply(elastic_app(namespace, edition="v2", rollout=how, template=template(SLOTS="3")))
     code, told = status(product, namespace, "--wait", "--timeout", "90s")
     assert (code, told["phase"], told["needs"]) == (3, "Validating", "promote")
+    states = {
+        e["spec"]["edition"]: e["status"]["state"] for e in product.get("editions", "-n", namespace)["items"]
+    }
+    assert states == {"v1": "Active", "v2": "Validating"}
+    host, url = f"web.{namespace}.test", f"http://{product.addresses['r1']}/"
+    for headers, edition in (
+        ({"Host": host, "x-millpond-edition": "v2"}, "v2"),
+        ({"Host": f"preview.{namespace}.test"}, "v2"),
+        ({"Host": host}, "v1"),
+    ):
+        server = httpx.get(url, headers=headers, timeout=10).json()["server"]
+        assert server.startswith(f"web-{edition}-"), headers
     assert millpond(product, namespace, "pause", "web").returncode == 0
     eventually(lambda: status(product, namespace)[1]["phase"] == "Paused", 20, "it is paused")
     assert millpond(product, namespace, "resume", "web").returncode == 0
