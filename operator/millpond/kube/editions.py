@@ -53,9 +53,8 @@ class Editions:
 
     async def _forget_oldest(self, app: Candidate, spec: ElasticAppSpec, holdings: Holdings) -> None:
         """Of the retired editions, the newest ``historyLimit`` are kept for an undo."""
-        states, last = rollouts.states(app, holdings), rollouts.progress(app)
-        spared = {spec.edition, *((last.edition, last.origin) if last else ())}
-        retired = [n for n, state in states.items() if state == "Retired" and n not in spared]
+        states = rollouts.states(app, holdings)
+        retired = [n for n, state in states.items() if state == "Retired" and n != spec.edition]
         retired.sort(key=lambda n: str(holdings.editions[n]["metadata"]["creationTimestamp"]), reverse=True)
         for name in retired[spec.history_limit :]:
             edition = holdings.editions.pop(name)
