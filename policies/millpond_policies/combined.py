@@ -24,14 +24,15 @@ def combined(memories: Sequence[Memory], lead: Memory) -> Load | None:
     if len(busy) < 2:
         return None
     seconds = _together(busy)
-    load = Load(margin=max(m.load.margin for m in busy), dispersion=max(m.load.dispersion for m in busy))
+    margin = max(m.load.margin for m in busy)
+    load = Load(margin=margin, dispersion=max(m.load.dispersion for m in busy))
     for n in range(1, len(seconds) + 1):
         load = load.observe(
             seconds[:n], span_s=lead.span_s, horizon_s=lead.horizon_s, window_s=lead.shrink_window_s
         )
         expected = load.expected_rps or 0.0
         seconds[n - 1] = seconds[n - 1]._replace(expected_rps=expected)
-    return replace(load, margin=max(m.load.margin for m in busy))
+    return replace(load, margin=margin)  # a minute seen anew teaches no margin
 
 
 def _together(memories: Sequence[Memory]) -> list[Second]:
