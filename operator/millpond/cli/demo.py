@@ -1,11 +1,13 @@
 """`millpond demo [SCENARIO]`: the main job on this machine, with everything real."""
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
 _LOG_WIDTH = 140
+_NO_PICTURES = "matplotlib, which draws the timeline, is not installed: pip install 'millpond[demo]'"
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -42,6 +44,8 @@ def demo(
 
     Ends with a picture of the timeline and a table of checks; exit code 0 only when all of them pass.
     """
+    if find_spec("matplotlib") is None:
+        raise click.ClickException(_NO_PICTURES)
     from rich.console import Console
 
     from millpond.cluster.errors import ClusterError
