@@ -9,9 +9,10 @@ from millpond.api import names
 from millpond.api.durations import MAX_LENGTH, seconds
 from millpond.api.fields import DNS_LABEL, DateTime, EditionName, Name, lasting, matching, not_longer
 from millpond.api.model import Model
+from millpond.api.protocol import Protocol
 from millpond.api.resource import AGE, Column, Resource, condition_column
 from millpond.api.rollout import Preview, Rollout
-from millpond.api.route import Routes
+from millpond.api.route import AppProtocol, Routes
 from millpond.api.rules import Keeps, Rule
 from millpond.api.sla import SLA
 from millpond.api.status import ElasticAppStatus
@@ -141,6 +142,11 @@ class ElasticAppSpec(Model):
     """What the servers are made from: a PodTemplateSpec, as in a Deployment."""
     port: Annotated[int, Field(strict=True, ge=1, le=65535)]
     """The port of the container that serves HTTP."""
+    protocol: AppProtocol = Protocol.HTTP
+    """What the servers speak on that port, without TLS. HTTP: HTTP/1.1. HTTP2: HTTP/2 without upgrade (h2c). GRPC: as
+    HTTP2, and calls of gRPC are requests like others: they have response times and count for the number of servers.
+    A long call then holds a drain until `drain.timeout`; with HTTP and HTTP2 gRPC counts as streams, which have
+    `drain.streamTimeout`. It cannot change while the app exists."""
     routes: Routes
     """The requests that the routers send to this app."""
     affinity: Affinity | None = None

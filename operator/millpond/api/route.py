@@ -4,8 +4,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from millpond.api.fields import DNS_NAME, matching
+from millpond.api.durations import MAX_LENGTH, seconds
+from millpond.api.fields import DNS_NAME, lasting, matching
 from millpond.api.model import Model
+from millpond.api.protocol import Protocol
 from millpond.api.rules import Keeps, Rule
 
 Host = Annotated[
@@ -31,6 +33,20 @@ PathPrefix = Annotated[
     ),
 ]
 
+AppProtocol = Annotated[
+    Protocol,
+    Keeps(
+        # The servers of the editions that exist speak the one that they were made for.
+        Rule(
+            cel="self == oldSelf",
+            holds=lambda _: True,
+            says="{self} differs from {old}, which the running servers speak: keep {old}, or make another "
+            "ElasticApp with protocol {self}",
+            where={"old": ("oldSelf", str)},
+        )
+    ),
+]
+
 
 class Route(Model):
     """A host and the paths on it that belong to the app."""
@@ -40,6 +56,22 @@ class Route(Model):
     a route keeps it."""
     path_prefix: PathPrefix = "/"
     """The paths on that host: this one and those below it."""
+    timeout: Annotated[str, Field(max_length=MAX_LENGTH), lasting(above="0s", upto="24h")] | None = None
+    """How long an answer may take, from the end of the request to its own end: more than 0, at most 24h; then it is
+    504. Absent: as long as it takes. Not for WebSockets, server-sent events and, unless `protocol` is GRPC, gRPC."""
+    idle_timeout: Annotated[str, Field(max_length=MAX_LENGTH), lasting(above="0s", upto="24h")] | None = None
+    """How long neither side may send anything before a request or stream is ended: more than 0, at most 24h.
+    Absent: five minutes, an hour for WebSockets, server-sent events and, unless `protocol` is GRPC, gRPC."""
+
+    @property
+    def timeout_s(self) -> float | None:
+        """None: no limit."""
+        return None if self.timeout is None else seconds(self.timeout)
+
+    @property
+    def idle_timeout_s(self) -> float | None:
+        """None: the routers' own."""
+        return None if self.idle_timeout is None else seconds(self.idle_timeout)
 
 
 def _repeated(routes: tuple[Route, ...]) -> list[str]:

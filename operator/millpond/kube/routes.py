@@ -21,7 +21,9 @@ def app_routes(app: Candidate, holdings: Holdings) -> AppRoutes | None:
     if spec is None or not holdings.editions:
         return None
     matches = tuple(
-        Match(host=r.host, path_prefix=r.path_prefix) for r in spec.routes if r.host not in app.contested
+        Match(host=r.host, path_prefix=r.path_prefix, timeout_s=r.timeout_s, idle_timeout_s=r.idle_timeout_s)
+        for r in spec.routes
+        if r.host not in app.contested
     )
     if not matches:
         return None
@@ -30,6 +32,7 @@ def app_routes(app: Candidate, holdings: Holdings) -> AppRoutes | None:
         matches=matches,
         editions=_editions(app, holdings),
         affinity_cookie=spec.affinity.cookie if spec.affinity else None,
+        protocol=spec.protocol,
     )
 
 

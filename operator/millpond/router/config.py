@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from millpond.api.protocol import Protocol
+
 _LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 _HOST = re.compile(rf"(\*\.)?{_LABEL}(\.{_LABEL})*|\*")
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
@@ -17,6 +19,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[!-~]([ -~]*[!-~])?")
 _STREAMS = "~streams"
 _MAX_WEIGHT = 1_000_000
+_LONGEST_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,10 @@ class Match:
 
     host: str
     path_prefix: str = "/"
+    timeout_s: float | None = None
+    """From the end of the request to the end of its answer; None: no limit. Not for streams."""
+    idle_timeout_s: float | None = None
+    """Of silence; None: five minutes, an hour for streams."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +81,7 @@ class AppRoutes:
     matches: tuple[Match, ...]
     editions: tuple[EditionRoute, ...]
     affinity_cookie: str | None = None
+    protocol: Protocol = Protocol.HTTP
 
 
 def cluster_name(key: str, edition: str) -> str:
@@ -128,7 +136,11 @@ def _match_fault(match: Match) -> str | None:
         return f"host {match.host!r}: must be a DNS name, or *.name"
     if not _PATH.fullmatch(match.path_prefix):
         return f"path prefix {match.path_prefix!r}: must start with / and have no space, ? or #"
-    return None
+    limits = {"timeout": match.timeout_s, "idle timeout": match.idle_timeout_s}
+    wrong = ((name, s) for name, s in limits.items() if s is not None and not 0.001 <= s <= _LONGEST_S)
+    return next(
+        (f"{name} {s:g} s of {match.host}: must be 0.001 to {_LONGEST_S:g}" for name, s in wrong), None
+    )
 
 
 def _edition_fault(edition: EditionRoute) -> str | None:

@@ -3,9 +3,9 @@
 Resources are kept as protobuf bytes of the *enclosing* message with one element: concatenation is how protobuf merges
 repeated fields, so that a response about 1,000 apps is one join.
 
-Timeouts: nothing limits the whole of a request (downloads, streams and slow reports are legitimate); five minutes of
-silence end it (in the bootstrap), an hour's a long-lived stream (in its routes). A server has 2 s to accept a
-connection, then another one is tried.
+Timeouts: unless a route says otherwise, nothing limits the whole of a request (downloads, streams and slow reports are
+legitimate); five minutes of silence end it (in the bootstrap), an hour's a long-lived stream (in its routes). A server
+has 2 s to accept a connection, then another one is tried.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +23,8 @@ from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2  # noqa
 from envoy.service.discovery.v3 import discovery_pb2
 from google.protobuf import any_pb2, json_format
 
-from millpond.router.config import AppRoutes, EditionRoute, cluster_name, edition_of, streams_name
+from millpond.api.protocol import Protocol
+from millpond.router.config import AppRoutes, EditionRoute, app_of, cluster_name, edition_of, streams_name
 from millpond.router.routes import virtual_hosts
 
 CDS = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
@@ -31,6 +32,10 @@ EDS = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
 RDS = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
 ROUTES = "apps"
 """The name of the one route configuration."""
+
+HTTP2_WINDOWS = {"initial_stream_window_size": 1 << 18, "initial_connection_window_size": 1 << 20}
+"""Bytes that may be under way before the receiver has taken them: enough for 40 Mbit/s and stream over 50 ms, and the
+bound of what a slow receiver costs in memory. Envoy's own are 16 MiB and more."""
 
 _NO_LIMIT = 1_000_000
 _CLUSTER = {
@@ -64,19 +69,31 @@ _CLUSTER = {
         ]
     },
     "track_cluster_stats": {"per_endpoint_stats": True},
-    "typed_extension_protocol_options": {
-        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-            "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-            "explicit_http_config": {"http_protocol_options": {}},
-            # Shorter than any server's keep-alive: a connection that the server closes just as a request is sent on it
-            # fails that request, and it can't be repeated safely.
-            "common_http_protocol_options": {"idle_timeout": "1.5s"},
-        }
-    },
 }
-_CLUSTER_BYTES: bytes = json_format.ParseDict(_CLUSTER, cluster_pb2.Cluster()).SerializeToString(
-    deterministic=True
-)
+
+
+def _protocol_options(spoken: Mapping[str, Any]) -> Mapping[str, Any]:
+    package = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+    options = {
+        "@type": f"type.googleapis.com/{package}",
+        "explicit_http_config": spoken,
+        # Shorter than any server's keep-alive: a connection that the server closes just as a request is sent on it
+        # fails that request, and it can't be repeated safely.
+        "common_http_protocol_options": {"idle_timeout": "1.5s"},
+    }
+    return {"typed_extension_protocol_options": {package: options}}
+
+
+def _cluster_bytes(spoken: Mapping[str, Any]) -> bytes:
+    made = json_format.ParseDict({**_CLUSTER, **_protocol_options(spoken)}, cluster_pb2.Cluster())
+    found: bytes = made.SerializeToString(deterministic=True)
+    return found
+
+
+# No pings: gRPC servers end connections that have more than one in five minutes. TCP has its own, above.
+# allow_connect: WebSockets, to servers that take them over HTTP/2.
+_HTTP2 = _cluster_bytes({"http2_protocol_options": {**HTTP2_WINDOWS, "allow_connect": True}})
+_HTTP1 = _cluster_bytes({"http_protocol_options": {}})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -98,7 +115,7 @@ def build(app: AppRoutes) -> Built:
     editions = {name: e for e in app.editions for name in _clusters(app.key, e)}
     return Built(
         app=app,
-        clusters={name: _cluster(name) for name in editions},
+        clusters={name: _cluster(name, app.protocol) for name in editions},
         assignments={name: _assignment(name, edition) for name, edition in editions.items()},
         hosts={host: _host(found) for host, found in virtual_hosts(app).items()},
         unserved=frozenset(n for n, e in editions.items() if all(p.draining for p in e.endpoints)),
@@ -121,10 +138,11 @@ def cluster_of(stat: str) -> str:
     return stat.replace("%2E", ".")
 
 
-def _cluster(name: str) -> bytes:
+def _cluster(name: str, protocol: Protocol) -> bytes:
     alias = stat_name(name)
     own = cluster_pb2.Cluster(name=name, alt_stat_name=alias if alias != name else "")
-    return _resource(CDS, _CLUSTER_BYTES + own.SerializeToString(deterministic=True))
+    spoken = _HTTP2 if protocol.http2 else _HTTP1
+    return _resource(CDS, spoken + own.SerializeToString(deterministic=True))
 
 
 def _assignment(name: str, edition: EditionRoute) -> bytes:
@@ -198,9 +216,10 @@ class Resources:
         return _resource(RDS, _HEAD + b"".join(self.hosts.values()))
 
 
-def placeholder(name: str) -> bytes:
+def placeholder(name: str, want: Resources) -> bytes:
     """The cluster of an edition that a router still has and nobody publishes any more."""
-    return _cluster(name)
+    app = want.apps.get(app_of(edition_of(name)))
+    return _cluster(name, app.app.protocol if app else Protocol.HTTP)
 
 
 def response(version: str, type_url: str, parts: Iterable[bytes]) -> bytes:

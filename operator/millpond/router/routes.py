@@ -10,15 +10,17 @@ whoever else has its edition cookie moves on, instead of finding no server there
 preview: a cookie from an earlier life of that edition must not let ordinary users in.
 
 Long-lived streams (WebSocket, server-sent events, gRPC) take the same way to a second cluster of the same servers, in
-which they are counted apart, and may be silent for an hour.
+which they are counted apart, and may be silent for an hour. With protocol GRPC, calls of gRPC are requests instead.
 """
 
 import base64
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from millpond.router.config import AppRoutes, EditionRoute, Endpoint, cluster_name, streams_name
+from millpond.api.protocol import Protocol
+from millpond.router.config import AppRoutes, EditionRoute, Endpoint, Match, cluster_name, streams_name
 
 EDITION_COOKIE = "millpond-edition"
 STATEFUL_SESSION = "envoy.filters.http.stateful_session"
@@ -30,7 +32,7 @@ _STREAM_HEADERS: Sequence[Json] = (
     {"name": "accept", "string_match": {"prefix": "text/event-stream", "ignore_case": True}},
     {"name": "content-type", "string_match": {"prefix": "application/grpc", "ignore_case": True}},
 )
-_STREAM_IDLE = "3600s"
+_STREAM_IDLE_S = 3600.0
 _RETRY: Json = {
     "retry_on": "connect-failure,refused-stream,reset-before-request",
     "num_retries": 3,
@@ -47,12 +49,45 @@ _RETRY: Json = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """The requests that a route takes, and how long they may take."""
+
+    match: Json
+    limits: Match
+    protocol: Protocol
+
+    def only(self, *headers: Json) -> "_Place":
+        """Those of them that have these headers."""
+        match = {**self.match, "headers": [*self.match.get("headers", ()), *headers]}
+        return _Place(match=match, limits=self.limits, protocol=self.protocol)
+
+    def to(self, action: Callable[[Callable[[str], str]], Json]) -> Iterable[Json]:
+        """Routes for streams, and one for all other requests; `action` gets what turns a cluster's name into theirs."""
+        idle_s = self.limits.idle_timeout_s
+        stream = {
+            **action(streams_name),
+            "timeout": "0s",
+            "idle_timeout": _duration(idle_s or _STREAM_IDLE_S),
+        }
+        for header in _STREAM_HEADERS[: 2 if self.protocol is Protocol.GRPC else 3]:
+            yield {"match": self.only(header).match, "route": stream}
+        request = {**action(str), "timeout": _duration(self.limits.timeout_s or 0.0)}
+        if idle_s is not None:
+            request["idle_timeout"] = _duration(idle_s)
+        yield {"match": self.match, "route": request}
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.3f}s"
+
+
 def virtual_hosts(app: AppRoutes) -> dict[str, Json]:
     """By host: those of the app's routes and those of its previews."""
     found = {match.host.lower(): _public(app, match.host.lower()) for match in app.matches}
     for edition in app.editions:
         for host in edition.preview.hosts if edition.preview else ():
-            found[host.lower()] = _host(app, host.lower(), _routes_to(app.key, edition.name, {"prefix": "/"}))
+            found[host.lower()] = _host(app, host.lower(), _everything_to(app, edition.name))
     return found
 
 
@@ -69,25 +104,47 @@ def _host(app: AppRoutes, host: str, routes: Iterable[Json]) -> Json:
 
 
 def _public(app: AppRoutes, host: str) -> Json:
-    prefixes = {match.path_prefix.rstrip("/") for match in app.matches if match.host.lower() == host}
-    ordered = sorted(prefixes, key=lambda prefix: (-len(prefix), prefix))
-    routes = [route for prefix in ordered for route in _routes(app, prefix)]
-    if "" not in prefixes:
+    places = _places(app, (match for match in app.matches if match.host.lower() == host))
+    routes = [route for place in places for route in _routes(app, place)]
+    if not _is_whole(places):
         routes.append(_answer({"prefix": "/"}, 404, "no app claims this path\n"))
     return _host(app, host, routes)
 
 
-def _routes(app: AppRoutes, prefix: str) -> Iterable[Json]:
-    match = {"path_separated_prefix": prefix} if prefix else {"prefix": "/"}
+def _everything_to(app: AppRoutes, edition: str) -> Iterable[Json]:
+    """On a host of its own an edition has all paths, with the limits that the first of the app's routes gives them."""
+    places = _places(app, app.matches)
+    whole = () if _is_whole(places) else _places(app, [Match(host="*")])
+    return [route for place in (*places, *whole) for route in _routes_to(app.key, edition, place)]
+
+
+def _places(app: AppRoutes, matches: Iterable[Match]) -> Sequence[_Place]:
+    """The longest prefix first."""
+    first: dict[str, Match] = {}
+    for match in matches:
+        first.setdefault(match.path_prefix.rstrip("/"), match)
+    ordered = sorted(first, key=lambda prefix: (-len(prefix), prefix))
+    return [_Place(match=_below(prefix), limits=first[prefix], protocol=app.protocol) for prefix in ordered]
+
+
+def _below(prefix: str) -> Json:
+    return {"path_separated_prefix": prefix} if prefix else {"prefix": "/"}
+
+
+def _is_whole(places: Sequence[_Place]) -> bool:
+    return bool(places) and places[-1].match == _below("")
+
+
+def _routes(app: AppRoutes, place: _Place) -> Iterable[Json]:
     if not app.editions:
-        return [_answer(match, 503, "this app has no servers\n")]
+        return [_answer(place.match, 503, "this app has no servers\n")]
     shares = _shares(app.editions)
     sticky = bool(app.affinity_cookie) or len(shares) > 1
     pinned = app.editions if sticky or len(app.editions) > 1 or not shares else ()
     return [
-        *(route for edition in app.editions for route in _previewed(app, edition, match)),
-        *(route for edition in pinned for route in _pin(app, edition, match)),
-        *_split(app.key, match, shares, sticky),
+        *(route for edition in app.editions for route in _previewed(app, edition, place)),
+        *(route for edition in pinned for route in _pin(app, edition, place)),
+        *_split(app.key, place, shares, sticky),
     ]
 
 
@@ -98,34 +155,25 @@ def _shares(editions: Sequence[EditionRoute]) -> Sequence[tuple[str, int]]:
     return [(e.name, e.weight) for e in serving or weighted[:1]]
 
 
-def _previewed(app: AppRoutes, edition: EditionRoute, match: Json) -> Iterable[Json]:
+def _previewed(app: AppRoutes, edition: EditionRoute, place: _Place) -> Iterable[Json]:
     if edition.preview is None or edition.preview.header is None:
         return []
     name, value = edition.preview.header
-    header = {"name": name, "string_match": {"exact": value}}
-    return _routes_to(app.key, edition.name, {**match, "headers": [header]})
+    return _routes_to(app.key, edition.name, place.only({"name": name, "string_match": {"exact": value}}))
 
 
-def _split(key: str, match: Json, shares: Sequence[tuple[str, int]], sticky: bool) -> Iterable[Json]:
+def _split(key: str, place: _Place, shares: Sequence[tuple[str, int]], sticky: bool) -> Iterable[Json]:
     if not shares:
-        return [_answer(match, 503, "no edition of this app takes new requests\n")]
+        return [_answer(place.match, 503, "no edition of this app takes new requests\n")]
     if not sticky:
-        return _routes_to(key, shares[0][0], match)
-    return _with_streams(match, lambda named: {
+        return _routes_to(key, shares[0][0], place)
+    return place.to(lambda named: {
         "weighted_clusters": {"clusters": [_share(named(cluster_name(key, e)), e, weight) for e, weight in shares]}
     })  # fmt: skip
 
 
-def _routes_to(key: str, edition: str, match: Json) -> Iterable[Json]:
-    return _with_streams(match, lambda named: {"cluster": named(cluster_name(key, edition))})
-
-
-def _with_streams(match: Json, action: Callable[[Callable[[str], str]], Json]) -> Iterable[Json]:
-    """Routes for streams, and one for all other requests; `action` gets what turns a cluster's name into theirs."""
-    stream = {**action(streams_name), "timeout": "0s", "idle_timeout": _STREAM_IDLE}
-    for header in _STREAM_HEADERS:
-        yield {"match": {**match, "headers": [*match.get("headers", ()), header]}, "route": stream}
-    yield {"match": match, "route": {**action(str), "timeout": "0s"}}
+def _routes_to(key: str, edition: str, place: _Place) -> Iterable[Json]:
+    return place.to(lambda named: {"cluster": named(cluster_name(key, edition))})
 
 
 def _share(cluster: str, edition: str, weight: int) -> Json:
@@ -137,14 +185,14 @@ def _share(cluster: str, edition: str, weight: int) -> Json:
     }
 
 
-def _pin(app: AppRoutes, edition: EditionRoute, match: Json) -> Iterable[Json]:
+def _pin(app: AppRoutes, edition: EditionRoute, place: _Place) -> Iterable[Json]:
     cookies = [_cookie(EDITION_COOKIE, [edition.name])]
     closed = edition.preview is not None and not edition.weight
     if closed or all(endpoint.draining for endpoint in edition.endpoints):
         if not app.affinity_cookie or not edition.endpoints:
             return []
         cookies.append(_cookie(app.affinity_cookie, list(map(_bound, edition.endpoints))))
-    return _routes_to(app.key, edition.name, {**match, "headers": cookies})
+    return _routes_to(app.key, edition.name, place.only(*cookies))
 
 
 def _bound(endpoint: Endpoint) -> str:

@@ -148,7 +148,8 @@ class Session:
 
     def _still_routed(self, want: Resources) -> dict[str, bytes]:
         known = self._kinds[CDS].parts
-        return {n: known[n] or placeholder(n) for n in self._routed if n in known and n not in want.clusters}
+        gone = (name for name in self._routed if name in known and name not in want.clusters)
+        return {name: known[name] or placeholder(name, want) for name in gone}
 
     async def _put_clusters(self, parts: dict[str, bytes], late: set[str]) -> None:
         kind = self._kinds[CDS]
