@@ -16,6 +16,7 @@ from aiohttp import web
 from millpond.clock import now_s
 from millpond.router.config import AppRoutes, EditionRoute, Endpoint, Match
 from millpond.router.control import Published, RouterControl
+from millpond.router.listeners import Edge
 from millpond.router.process import RouterProcess
 from millpond.router.telemetry import Collected
 
@@ -125,13 +126,16 @@ class World:
         self._stack.push_async_callback(self.control.stop)
         return self.control
 
-    def router(self, name: str = "r1", *, xds: str | None = None) -> RouterProcess:
+    def router(self, name: str = "r1", *, xds: str | None = None, **edge: Any) -> RouterProcess:
+        """`edge`: what its listeners have besides the address, see `Edge`."""
+        listen = f"127.0.0.1:{free_port()}"
         router = RouterProcess(
             name=name,
             xds=xds or self.xds,
-            listen=f"127.0.0.1:{free_port()}",
+            listen=listen,
             stats=f"127.0.0.1:{free_port()}",
             folder=self.folder / name,
+            edge=Edge(listen=listen, **edge),
         )
         router.start()
         self._stack.callback(router.kill)

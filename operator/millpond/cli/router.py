@@ -2,10 +2,13 @@
 
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
+from millpond.router.certificates import find
+from millpond.router.listeners import Edge
 from millpond.router.process import arguments, configure, supervised
 from millpond.router.tls import FILES, check_files, plain_allowed
 
@@ -20,6 +23,22 @@ from millpond.router.tls import FILES, check_files, plain_allowed
     "Renewed files are taken up when they are renamed into it (mv, not cp).",
 )
 @click.option("--listen", required=True, help="Where requests for apps come in: ip:port.")
+@click.option("--listen-tls", help="Where they come in by TLS as well: ip:port. Needs --certificates.")
+@click.option(
+    "--certificates",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder with one folder for each certificate, with tls.crt and tls.key, as Secrets of type "
+    "kubernetes.io/tls have them. Clients get the one with the name that they ask for. Renewed files are taken up when "
+    "they are renamed into place.",
+)
+@click.option(
+    "--trusted-hops",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 100),
+    help="How many proxies in front of the router to believe about clients (x-forwarded-*). 0: nobody; what clients "
+    "say about it is taken away.",
+)
 @click.option(
     "--stats", required=True, help="Where GET /stats/prometheus is answered, and nothing else: ip:port."
 )
@@ -48,7 +67,7 @@ from millpond.router.tls import FILES, check_files, plain_allowed
 @click.option(
     "--reuse-port",
     is_flag=True,
-    help="Share --listen with another router that has this flag, to take over from it without a gap. "
+    help="Share --listen and --listen-tls with another router that has this flag, to take over from it without a gap. "
     "Name and --stats must differ.",
 )
 def router(
@@ -56,6 +75,9 @@ def router(
     xds: str,
     tls_dir: Path | None,
     listen: str,
+    listen_tls: str | None,
+    certificates: Path | None,
+    trusted_hops: int,
     stats: str,
     admin: Path | None,
     concurrency: int,
@@ -70,13 +92,19 @@ def router(
     runs. Streams that go on for longer than --drain-seconds are cut. A second SIGTERM, or SIGINT, ends it at once.
     """
     _check(xds, tls_dir)
+    edge = Edge(
+        listen=listen,
+        listen_tls=listen_tls,
+        certificates=_certificates(listen_tls, certificates),
+        trusted_hops=trusted_hops,
+        reuse_port=reuse_port,
+    )
     folder = Path(tempfile.mkdtemp(prefix="millpond-router-"))
     socket = (admin or folder / "admin.sock").absolute()
-    addresses = {"xds": xds, "listen": listen, "stats": stats}
-    config = configure(folder, name=name, **addresses, admin=socket, reuse_port=reuse_port, tls=tls_dir)
+    config = configure(folder, name=name, xds=xds, edge=edge, stats=stats, admin=socket, tls=tls_dir)
     command = arguments(config, concurrency=concurrency)
     if drain_s:
-        command = supervised(command, admin=socket, listen=listen, accept_s=accept_s, drain_s=drain_s)
+        command = supervised(command, admin=socket, listen=edge.addresses, accept_s=accept_s, drain_s=drain_s)
     os.execv(command[0], list(command))
 
 
@@ -94,3 +122,19 @@ def _check(xds: str, tls_dir: Path | None) -> None:
             check_files(tls_dir)
         except (OSError, ValueError) as error:
             raise click.UsageError(f"--tls-dir: {error}") from error
+
+
+def _certificates(listen_tls: str | None, folder: Path | None) -> Sequence[Path]:
+    """Those that can be shown. One that can't is told of and left out, unless there is no other."""
+    if listen_tls is None and folder is None:
+        return ()
+    if listen_tls is None or folder is None:
+        raise click.UsageError("--listen-tls and --certificates need each other")
+    good, wrong = find(folder)
+    for problem in wrong:
+        click.echo(f"this certificate is left out until the router is started again: {problem}", err=True)
+    if not good:
+        raise click.UsageError(
+            f"--certificates: {folder} has no folder with a tls.crt and a tls.key that fit"
+        )
+    return good

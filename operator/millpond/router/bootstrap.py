@@ -4,13 +4,12 @@ Everything else comes by xDS. A router listens only after it got its first confi
 an empty one, and keeps the last one while the operator is away.
 """
 
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from millpond.router.resources import ROUTES
-from millpond.router.routes import STATEFUL_SESSION
+from millpond.router.listeners import Edge, apps_listeners, socket_address, stats_listener
+from millpond.router.resources import ADS_SOURCE
 from millpond.router.tls import transport_socket
 from millpond_policies.histogram import BOUNDS_MS
 
@@ -18,7 +17,6 @@ Json: TypeAlias = dict[str, Any]
 ROUTER_HEADER = "x-millpond-router"
 """gRPC metadata of telemetry: the router's key, since the reports themselves don't say whose they are."""
 _TYPES = "type.googleapis.com/envoy.extensions"
-_ADS = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
 _MEASURED = (
     # Editions only: their names have slashes and no dots, those of the router's own clusters don't. After a ~: streams.
     r"cluster\.[^.~]+/[^.~]+\.upstream_rq_(completed|[1-5]xx|active|pending_active|time|retry|cancelled|rx_reset|tx_reset)",
@@ -42,21 +40,24 @@ def bootstrap(
     *,
     name: str,
     xds: str,
-    listen: str,
+    edge: Edge,
     stats: str,
     admin: Path | None,
-    reuse_port: bool = False,
-    secrets: Path | None = None,
+    secrets: Path,
+    tls: bool = False,
 ) -> Json:
-    """Envoy's bootstrap. `xds`: "unix:/path" or "host:port"; `listen`, `stats`: "ip:port"; `admin`: a socket's path.
+    """Envoy's bootstrap. `xds`: "unix:/path" or "host:port"; `stats`: "ip:port"; `admin`: a socket's path.
 
-    `secrets`: the folder with Envoy's secret files, for TLS to the operator; None: without TLS.
-    `reuse_port`: another router may listen on the same `listen`, to take over from this one; its `stats` must differ.
+    `secrets`: the folder with Envoy's secret files. `tls`: whether there are those for the way to the operator.
+    Routers that share an address (`edge.reuse_port`) must differ in `stats`.
 
     Without an admin socket there are no Prometheus statistics either, so `millpond router` always gives one.
     """
     channel = _channel(name, stats)
-    static: Json = {"clusters": [_control(xds, secrets)], "listeners": [_apps_listener(listen, reuse_port)]}
+    static: Json = {
+        "clusters": [_control(xds, secrets if tls else None)],
+        "listeners": list(apps_listeners(edge, secrets)),
+    }
     found: Json = {
         "node": {"id": name, "cluster": "millpond-routers", "metadata": {"stats": stats}},
         "dynamic_resources": {
@@ -66,7 +67,7 @@ def bootstrap(
                 "set_node_on_first_message_only": True,
                 "grpc_services": [channel],
             },
-            "cds_config": _ADS,
+            "cds_config": ADS_SOURCE,
         },
         "static_resources": static,
         "stats_flush_interval": "1s",
@@ -79,7 +80,7 @@ def bootstrap(
     if admin is not None:
         found["admin"] = {"address": {"pipe": {"path": str(admin), "mode": 0o600}}}
         static["clusters"].append(_static("admin", {"pipe": {"path": str(admin)}}))
-        static["listeners"].append(_stats_listener(stats))
+        static["listeners"].append(stats_listener(stats))
     return found
 
 
@@ -129,8 +130,7 @@ def _static(name: str, address: Json) -> Json:
 def _address(text: str) -> Json:
     if text.startswith("unix:"):
         return {"pipe": {"path": text.removeprefix("unix:")}}
-    host, _, port = text.rpartition(":")
-    return {"socket_address": {"address": host.strip("[]"), "port_value": int(port)}}
+    return socket_address(text)
 
 
 def _sink(channel: Json) -> Json:
@@ -158,62 +158,3 @@ def _dropped(endings: Sequence[str]) -> Json:
         "on_match": {"action": {"name": "otlp_metric_drop_action", "typed_config": drop}},
     }
     return {"matcher_list": {"matchers": [matcher]}}
-
-
-def _apps_listener(listen: str, reuse_port: bool) -> Json:
-    listener = _listener("apps", listen, {
-        "stat_prefix": "apps",
-        "rds": {"route_config_name": ROUTES, "config_source": _ADS},
-        "use_remote_address": True,
-        "normalize_path": True,
-        "request_headers_timeout": "15s",
-        "stream_idle_timeout": "300s",
-        "upgrade_configs": [{"upgrade_type": "websocket"}],
-        "http_filters": [
-            {
-                "name": STATEFUL_SESSION,
-                "typed_config": {"@type": f"{_TYPES}.filters.http.stateful_session.v3.StatefulSession"},
-            },
-            _ROUTER_FILTER,
-        ],
-    })  # fmt: skip
-    # What tells it from the listener for statistics when a router that is to end stops taking connections.
-    return {**listener, "traffic_direction": "INBOUND", "enable_reuse_port": reuse_port}
-
-
-def _stats_listener(stats: str) -> Json:
-    """Only GET of exactly this path reaches the admin socket, which could also stop the router."""
-    get = {"name": ":method", "string_match": {"exact": "GET"}}
-    route = {"match": {"path": "/stats/prometheus", "headers": [get]}, "route": {"cluster": "admin"}}
-    host = {"name": "stats", "domains": ["*"], "routes": [route]}
-    return _listener("stats", stats, {
-        "stat_prefix": "stats",
-        "route_config": {"name": "stats", "virtual_hosts": [host]},
-        "http_filters": [_ROUTER_FILTER],
-    })  # fmt: skip
-
-
-_ROUTER_FILTER = {
-    "name": "envoy.filters.http.router",
-    "typed_config": {"@type": f"{_TYPES}.filters.http.router.v3.Router"},
-}
-
-
-def _keepalive() -> Sequence[Json]:
-    """A client that vanished is noticed within 90 s; its silent stream would otherwise count for an hour."""
-    wanted = (("SOL_SOCKET", "SO_KEEPALIVE", 1), ("IPPROTO_TCP", "TCP_KEEPIDLE", 60),
-              ("IPPROTO_TCP", "TCP_KEEPINTVL", 10), ("IPPROTO_TCP", "TCP_KEEPCNT", 3))  # fmt: skip
-    return [
-        {"level": int(getattr(socket, level)), "name": getattr(socket, name), "int_value": value}
-        for level, name, value in wanted
-        if hasattr(socket, name)
-    ]
-
-
-def _listener(name: str, address: str, manager: Json) -> Json:
-    package = f"{_TYPES}.filters.network.http_connection_manager.v3"
-    typed = {"@type": f"{package}.HttpConnectionManager", **manager}
-    chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": typed}]}
-    # Unless wanted: with port re-use a second router on the same address would quietly take half of the requests.
-    return {"name": name, "address": _address(address), "filter_chains": [chain], "enable_reuse_port": False,
-            "socket_options": _keepalive()}  # fmt: skip

@@ -5,12 +5,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
 
-from millpond.router import supervise
+from millpond.router import certificates, supervise
 from millpond.router.bootstrap import bootstrap
+from millpond.router.listeners import Edge
 from millpond.router.tls import secret_files
 
 
@@ -26,28 +28,20 @@ def envoy_path() -> Path:
 
 
 def configure(
-    folder: Path,
-    *,
-    name: str,
-    xds: str,
-    listen: str,
-    stats: str,
-    admin: Path,
-    reuse_port: bool = False,
-    tls: Path | None = None,
+    folder: Path, *, name: str, xds: str, edge: Edge, stats: str, admin: Path, tls: Path | None = None
 ) -> Path:
-    """Write what Envoy starts with into `folder`; answers the main file. `tls`: the folder with the certificates."""
+    """Write what Envoy starts with into `folder`; answers the main file. `tls`: the folder with the certificates for
+    the way to the operator."""
     folder = folder.absolute()
+    edge = replace(edge, certificates=[path.absolute() for path in edge.certificates])
     made = bootstrap(
-        name=name,
-        xds=xds,
-        listen=listen,
-        stats=stats,
-        admin=admin,
-        reuse_port=reuse_port,
-        secrets=folder if tls is not None else None,
+        name=name, xds=xds, edge=edge, stats=stats, admin=admin, secrets=folder, tls=tls is not None
     )
-    files = {"envoy.json": made, **(secret_files(tls.absolute()) if tls is not None else {})}
+    files = {
+        "envoy.json": made,
+        **(secret_files(tls.absolute()) if tls is not None else {}),
+        **certificates.secret_files(edge.certificates),
+    }
     for file, content in files.items():
         (folder / file).write_text(json.dumps(content))
     return folder / "envoy.json"
@@ -59,11 +53,11 @@ def arguments(config: Path, *, concurrency: int = 2, log_level: str = "warning")
 
 
 def supervised(
-    command: Sequence[str], *, admin: Path, listen: str, accept_s: int, drain_s: int
+    command: Sequence[str], *, admin: Path, listen: Sequence[str], accept_s: int, drain_s: int
 ) -> Sequence[str]:
     """The command line of a small process that runs Envoy and ends it without cutting a request."""
     script = [sys.executable, "-I", "-S", str(Path(supervise.__file__))]
-    return [*script, str(admin), listen, str(accept_s), str(drain_s), *command]
+    return [*script, str(admin), ",".join(listen), str(accept_s), str(drain_s), *command]
 
 
 class RouterProcess:
@@ -78,11 +72,12 @@ class RouterProcess:
         stats: str,
         folder: Path,
         concurrency: int = 1,
-        reuse_port: bool = False,
         tls: Path | None = None,
+        edge: Edge | None = None,
     ) -> None:
+        """`edge`: more than just `listen`, which it has as well."""
         self.name, self.xds, self.listen, self.stats, self.folder = name, xds, listen, stats, folder
-        self.concurrency, self.reuse_port, self.tls = concurrency, reuse_port, tls
+        self.concurrency, self.tls, self.edge = concurrency, tls, edge or Edge(listen=listen)
         self.admin = folder / "admin.sock"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -102,10 +97,9 @@ class RouterProcess:
             self.folder,
             name=self.name,
             xds=self.xds,
-            listen=self.listen,
+            edge=self.edge,
             stats=self.stats,
             admin=self.admin,
-            reuse_port=self.reuse_port,
             tls=self.tls,
         )
         with (self.folder / "envoy.log").open("ab") as log:
@@ -135,7 +129,7 @@ class RouterProcess:
             return
         if self.alive and drain_s:
             times = {"accept_s": 0.0, "drain_s": drain_s}
-            supervise.drain(self.admin, pid=self.pid, listen=self.listen, pause=self._pause, **times)
+            supervise.drain(self.admin, pid=self.pid, listen=self.edge.addresses, pause=self._pause, **times)
         self._process.terminate()
         try:
             self._process.wait(5)

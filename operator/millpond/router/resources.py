@@ -32,6 +32,8 @@ EDS = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
 RDS = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
 ROUTES = "apps"
 """The name of the one route configuration."""
+ADS_SOURCE = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
+"""Where Envoy gets what it waits for before it listens."""
 
 HTTP2_WINDOWS = {"initial_stream_window_size": 1 << 18, "initial_connection_window_size": 1 << 20}
 """Bytes that may be under way before the receiver has taken them: enough for 40 Mbit/s and stream over 50 ms, and the

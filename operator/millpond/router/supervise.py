@@ -16,11 +16,11 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-# The listener for apps only: the operator goes on reading the statistics.
+# The listeners for apps only, which count together: the operator goes on reading the statistics.
 _TELL_CLIENTS = "/drain_listeners?graceful&skip_exit&inboundonly"
 _STOP_LISTENING = "/drain_listeners?inboundonly"
 _COUNTS = "/stats?filter=^http.apps.downstream_(rq_active|rq_total|cx_active)$"
@@ -47,12 +47,17 @@ Pause: TypeAlias = Callable[[float], bool]
 """Waits for so many seconds; whether it is not worth while to wait any longer."""
 
 
-def drain(admin: Path, *, pid: int, listen: str, accept_s: float, drain_s: float, pause: Pause) -> None:
-    """Returns when no request runs any more, or after `drain_s`, or when `pause` says so. `pid`: Envoy's."""
+def drain(
+    admin: Path, *, pid: int, listen: Sequence[str], accept_s: float, drain_s: float, pause: Pause
+) -> None:
+    """Returns when no request runs any more, or after `drain_s`, or when `pause` says so. `pid`: Envoy's.
+    `listen`: its addresses for apps."""
     end_s = time.monotonic() + drain_s
     if call(admin, "POST", _TELL_CLIENTS) is None or pause(min(accept_s, drain_s)):
         return
-    if _ignore_connections(pid, int(listen.rpartition(":")[2])) and pause(_ACCEPTED_S):
+    if _ignore_connections(pid, {int(address.rpartition(":")[2]) for address in listen}) and pause(
+        _ACCEPTED_S
+    ):
         return
     call(admin, "POST", _STOP_LISTENING)
     changed_s, total = time.monotonic(), -1
@@ -84,13 +89,13 @@ def call(admin: Path, method: str, path: str) -> str | None:
 
 
 def _counts(admin: Path) -> dict[str, int] | None:
-    """Of the listener for apps; empty when there is none yet, None when Envoy does not answer."""
+    """Of the listeners for apps; empty when there is none yet, None when Envoy does not answer."""
     answer = call(admin, "GET", _COUNTS)
     return None if answer is None else {name: int(number) for name, number in _COUNT.findall(answer)}
 
 
-def _ignore_connections(pid: int, port: int) -> bool:
-    """Make the kernel ignore attempts to connect to a port of that process; whether it did (on Linux, if allowed).
+def _ignore_connections(pid: int, ports: Collection[int]) -> bool:
+    """Make the kernel ignore attempts to connect to ports of that process; whether it did (on Linux, if allowed).
 
     Who has connected and is not accepted yet when a listening socket is closed gets a reset. Who was ignored tries
     again a second later: then the port refuses him, or another process that shares it takes him.
@@ -100,14 +105,14 @@ def _ignore_connections(pid: int, port: int) -> bool:
         for name in os.listdir(f"/proc/{pid}/fd"):
             number = ctypes.CDLL(None).syscall(_PIDFD_GETFD, process, int(name), 0)
             if number >= 0:
-                _ignore_on(number, port)
+                _ignore_on(number, ports)
         os.close(process)
     except (AttributeError, OSError):
         return False
     return True
 
 
-def _ignore_on(number: int, port: int) -> None:
+def _ignore_on(number: int, ports: Collection[int]) -> None:
     if not stat.S_ISSOCK(os.fstat(number).st_mode):
         os.close(number)
         return
@@ -115,7 +120,7 @@ def _ignore_on(number: int, port: int) -> None:
         listens = found.family in (socket.AF_INET, socket.AF_INET6) and found.getsockopt(
             socket.SOL_SOCKET, socket.SO_ACCEPTCONN
         )
-        if listens and found.getsockname()[1] == port:
+        if listens and found.getsockname()[1] in ports:
             program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in _NO_SYN))
             described = struct.pack("HP", len(_NO_SYN), ctypes.addressof(program))
             found.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, described)
@@ -132,7 +137,7 @@ class _Envoy:
         # In a group of its own: what a terminal sends to all would end it before it has drained.
         self._process = subprocess.Popen(command, process_group=0, preexec_fn=_die_with_parent)
 
-    def run(self, admin: Path, listen: str, accept_s: float, drain_s: float) -> int:
+    def run(self, admin: Path, listen: Sequence[str], accept_s: float, drain_s: float) -> int:
         while not self._pause(None):
             pass
         if self._told == signal.SIGTERM and self._process.poll() is None:
@@ -160,7 +165,8 @@ def _die_with_parent() -> None:
 
 
 def main(admin: str, listen: str, accept_s: str, drain_s: str, *command: str) -> int:
-    return _Envoy(command).run(Path(admin), listen, float(accept_s), float(drain_s))
+    """`listen`: addresses with commas between them."""
+    return _Envoy(command).run(Path(admin), listen.split(","), float(accept_s), float(drain_s))
 
 
 if __name__ == "__main__":

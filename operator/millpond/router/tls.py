@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 Json: TypeAlias = dict[str, Any]
 FILES = ("ca.crt", "tls.crt", "tls.key")
 """As a mounted Secret has them."""
-_TYPES = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3"
+TYPES = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3"
 _IDENTITY, _TRUST = "identity", "trust"
 _GRACE_S = 5.0
 
@@ -104,8 +104,8 @@ def secret_files(folder: Path) -> Mapping[str, Json]:
     }
     trusted = {"trusted_ca": {"filename": str(folder / "ca.crt")}, **watched}
     return {
-        f"{_IDENTITY}.json": _secret(_IDENTITY, {"tls_certificate": certificate}),
-        f"{_TRUST}.json": _secret(_TRUST, {"validation_context": trusted}),
+        f"{_IDENTITY}.json": sds_secret(_IDENTITY, {"tls_certificate": certificate}),
+        f"{_TRUST}.json": sds_secret(_TRUST, {"validation_context": trusted}),
     }
 
 
@@ -116,13 +116,13 @@ def transport_socket(host: str, secrets: Path) -> Json:
     common = {
         "tls_params": {"tls_minimum_protocol_version": "TLSv1_3", "tls_maximum_protocol_version": "TLSv1_3"},
         "alpn_protocols": ["h2"],
-        "tls_certificate_sds_secret_configs": [_config(_IDENTITY, secrets)],
+        "tls_certificate_sds_secret_configs": [sds_config(_IDENTITY, secrets)],
         "combined_validation_context": {
             "default_validation_context": {"match_typed_subject_alt_names": [san]},
-            "validation_context_sds_secret_config": _config(_TRUST, secrets),
+            "validation_context_sds_secret_config": sds_config(_TRUST, secrets),
         },
     }
-    typed = {"@type": f"{_TYPES}.UpstreamTlsContext", "common_tls_context": common, "max_session_keys": 0}
+    typed = {"@type": f"{TYPES}.UpstreamTlsContext", "common_tls_context": common, "max_session_keys": 0}
     return {
         "name": "envoy.transport_sockets.tls",
         "typed_config": {**typed, **({"sni": host} if is_name else {})},
@@ -137,10 +137,12 @@ def _is_name(host: str) -> bool:
     return False
 
 
-def _secret(name: str, content: Json) -> Json:
-    return {"resources": [{"@type": f"{_TYPES}.Secret", "name": name, **content}]}
+def sds_secret(name: str, content: Json) -> Json:
+    """The content of the file in which Envoy finds a secret of this name."""
+    return {"resources": [{"@type": f"{TYPES}.Secret", "name": name, **content}]}
 
 
-def _config(name: str, secrets: Path) -> Json:
+def sds_config(name: str, secrets: Path) -> Json:
+    """Where that file is: a reference to the secret. `secrets`: the folder."""
     source = {"path_config_source": {"path": str(secrets / f"{name}.json")}, "resource_api_version": "V3"}
     return {"name": name, "sds_config": source}
