@@ -78,7 +78,10 @@ class _Parts:
         self.metrics = Metrics()
         self.wake = asyncio.Event()
         self.api = Api(settings.kubeconfig, on_write=self.metrics.wrote)
-        self.world = World(self.api, on_change=self.wake.set, watch_stuck_s=settings.watch_stuck_s)
+        chosen = settings.watch_namespaces
+        self.world = World(
+            self.api, on_change=self.wake.set, watch_stuck_s=settings.watch_stuck_s, namespaces=chosen
+        )
         self.identity = self._identity()
         tls = self.identity.tls if self.identity is not None else None
         self.routers = RouterControl(listen=settings.xds, clock=now_s, tls=tls)
@@ -86,7 +89,7 @@ class _Parts:
         identity = f"{socket.gethostname()}-{os.getpid()}"
         self.lease = LeaderLease(self.api, settings.namespace, LEASE, identity)
         self.events = Events(self.api, instance=identity)
-        self.kopf = KopfThread(self._changed, self.api.login)
+        self.kopf = KopfThread(self._changed, self.api.login, chosen)
         self.heart = Heartbeat()
         listen = f"{settings.health_host}:{settings.health_port}"
         self.health = Health(listen=listen, metrics=self.metrics)
@@ -132,7 +135,7 @@ class _Parts:
             hands=hands,
             drains=Drains(hands=hands, routers=self.routers, learner=learner),
             editions=Editions(self.api, self.world),
-            writer=Writer(self.api, self.world),
+            writer=Writer(self.api, self.world, pools=not self.settings.watch_namespaces),
             clock=now_s,
             on_verdict=self._decided,
         )
@@ -154,8 +157,7 @@ class _Parts:
         self._describe_health()
         await self.health.start()
         log.info("health and metrics on http://%s", self.health.address)
-        for reflector in self.world.reflectors.values():
-            reflector.start()
+        self.world.start()
         self.events.start()
         self.lease.start()
         self.kopf.start()
@@ -170,8 +172,10 @@ class _Parts:
         settings, health = self.settings, self.health
         health.heartbeat("cycle", self.heart, max_age_s=settings.cycle_stuck_s)
         health.alive("kopf", lambda: self.kopf.alive)
-        for name, reflector in self.world.reflectors.items():
-            health.watch(name, reflector.store, max_age_s=settings.watch_stuck_s)
+        for name, watched in self.world.watches.items():
+            health.watch(name, watched, max_age_s=settings.watch_stuck_s)
+        for place in self.world.places:
+            health.inform(f"namespace {place.namespace}", place.described)
         health.inform("lease", lambda: "held" if self.lease.held() else "not held")
         health.inform("routers", lambda: ", ".join(r.id for r in self.routers.routers()) or "none")
         if self.identity is not None:
@@ -187,6 +191,7 @@ class _Parts:
             await asyncio.sleep(SHORTEST_REST_S)
             self.wake.clear()
             began_s = steady_s()
+            self.kopf.follow(self.world.watched)
             if self.world.synced and self.lease.held():
                 await self.cycle.once()
                 self._show()
@@ -207,8 +212,7 @@ class _Parts:
         await self.kopf.stop()
         await self.events.stop()
         await self.lease.stop()
-        for reflector in self.world.reflectors.values():
-            await reflector.stop()
+        await self.world.stop()
         await self.routers.stop()
         if self.identity is not None:
             await self.identity.stop()

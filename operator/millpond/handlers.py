@@ -6,11 +6,13 @@ thread: so it gets a thread and a loop of its own, and speaks to ours through th
 
 import asyncio
 import contextlib
+import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import kopf
+from kopf._cogs.structs.references import Insights, NamespaceName
 
 from millpond.api.names import GROUP, PLURALS, VERSION
 from millpond.kube.login import Login
@@ -75,10 +77,14 @@ def settings() -> kopf.OperatorSettings:
 class KopfThread:
     """Runs kopf in a thread. When it ends without being asked to, `alive` is False and `ended` raises."""
 
-    def __init__(self, wake: Wake, login: Login) -> None:
+    def __init__(self, wake: Wake, login: Login, namespaces: Collection[str] = ()) -> None:
+        """``namespaces``: those that `follow` may name; none: all, and nothing needs to be named."""
         """``wake`` is called in the event loop that calls `start`."""
         self._wake = wake
         self._login = login
+        self._namespaces = frozenset(namespaces)
+        self._followed: frozenset[str] = frozenset()
+        self._insights: Insights | None = None
         self._stopping = False
         self._kopfs_loop: asyncio.AbstractEventLoop | None = None
         self._stop = (
@@ -107,14 +113,42 @@ class KopfThread:
 
     async def _operate(self, handlers: kopf.OperatorRegistry) -> None:
         self._kopfs_loop = asyncio.get_running_loop()
+        self._insights = Insights()
+        # As a pattern, because kopf takes a name to be there, and ends when it cannot watch it for long.
+        pattern = re.compile("|".join(map(re.escape, sorted(self._namespaces))))
+        following = asyncio.create_task(self._tell_followed())
         if not self._stopping:
             await kopf.operator(
                 registry=handlers,
                 settings=settings(),
-                clusterwide=True,
+                insights=self._insights,
+                clusterwide=not self._namespaces,
+                namespaces=[pattern] if self._namespaces else (),
                 standalone=True,
                 stop_flag=self._stop,
             )
+        following.cancel()
+
+    def follow(self, namespaces: Collection[str]) -> None:
+        """Of the chosen namespaces, watch exactly these: the others do not exist, or refuse us."""
+        if not self._namespaces or self._followed == frozenset(namespaces):
+            return
+        self._followed = frozenset(namespaces)
+        loop = self._kopfs_loop
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended already
+                asyncio.run_coroutine_threadsafe(self._tell_followed(), loop)
+
+    async def _tell_followed(self) -> None:
+        """In kopf's loop, once it has looked around: what it is told before it forgets."""
+        insights = self._insights
+        if insights is None or not self._namespaces:
+            return
+        await insights.ready_namespaces.wait()
+        async with insights.revised:
+            insights.namespaces.clear()
+            insights.namespaces.update(map(NamespaceName, self._followed))
+            insights.revised.notify_all()
 
     @property
     def alive(self) -> bool:

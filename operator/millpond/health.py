@@ -27,7 +27,8 @@ Check: TypeAlias = Callable[[], Finding]
 class Watched(Protocol):
     """What a watch check looks at; `millpond.kube.cache.Store` is one."""
 
-    synced: bool
+    @property
+    def synced(self) -> bool: ...
 
     def age_s(self, now_s: float) -> float: ...
 

@@ -11,7 +11,7 @@ class Settings:
     """``kubeconfig`` None: in-cluster. ``xds`` is where routers connect: unix:/path or host:port.
 
     On TCP they need certificates, unless ``xds_insecure``. ``xds_names``: what they call the operator, besides the
-    usual names; ``lives``: how long certificates are valid.
+    usual names; ``lives``: how long certificates are valid. ``watch_namespaces``: whose apps it sees to; none: all.
     """
 
     kubeconfig: Path | None
@@ -25,5 +25,6 @@ class Settings:
     health_port: int
     prometheus_url: str | None = None
     namespace: str = "millpond-system"
+    watch_namespaces: tuple[str, ...] = ()
     cycle_stuck_s: float = 30.0
     watch_stuck_s: float = 120.0

@@ -2,13 +2,27 @@
 
 import asyncio
 import logging
+import re
 from pathlib import Path
 
 import click
 
+from millpond.api.names import NAMESPACE
 from millpond.kube.errors import ClusterError
 from millpond.router.tls import plain_allowed
 from millpond.settings import Settings
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+def _names(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Each once; BadParameter for what cannot be a namespace."""
+    for value in values:
+        if not _NAME.fullmatch(value):
+            raise click.BadParameter(
+                f"{value!r}: must be the name of one namespace, such as shop; repeat the option for more"
+            )
+    return tuple(dict.fromkeys(values))
 
 
 @click.command()
@@ -34,7 +48,21 @@ from millpond.settings import Settings
 )
 @click.option("--prometheus", help="Base URL of Prometheus. Without it, scaling goes by the routers alone.")
 @click.option(
-    "--namespace", default="millpond-system", show_default=True, help="Where Lease and Secrets are."
+    "--namespace",
+    default=NAMESPACE,
+    envvar="POD_NAMESPACE",
+    show_default=True,
+    show_envvar=True,
+    help="Where Lease and Secrets are.",
+)
+@click.option(
+    "--watch-namespace",
+    "watch_namespaces",
+    multiple=True,
+    metavar="NAMESPACE",
+    callback=_names,
+    help="See to the apps of this namespace only; may be given several times. It needs no right to read or write "
+    "in others, and writes no status of pools. A namespace that does not exist yet is waited for.",
 )
 @click.option(
     "--watch-stuck-s",
@@ -59,6 +87,7 @@ def operator(
     health: str,
     prometheus: str | None,
     namespace: str,
+    watch_namespaces: tuple[str, ...],
     watch_stuck_s: float,
     cycle_stuck_s: float,
     verbose: bool,
@@ -90,6 +119,7 @@ def operator(
         health_port=int(port),
         prometheus_url=prometheus,
         namespace=namespace,
+        watch_namespaces=watch_namespaces,
         watch_stuck_s=watch_stuck_s,
         cycle_stuck_s=cycle_stuck_s,
     )

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from millpond.clock import Clock, steady_s
 from millpond.kube.client import Api, Object
-from millpond.kube.errors import ClusterError, Gone, Unavailable
+from millpond.kube.errors import ClusterError, Forbidden, Gone, Unavailable
 
 T = TypeVar("T")
 Trimmed: TypeAlias = tuple[str, int, T]  # key, resourceVersion, what is kept
@@ -117,6 +117,7 @@ class Reflector(Generic[T]):
         self.store: Store[T] = Store(keep, clock)
         self.path = path
         self.relists = 0
+        self.refused: str | None = None  # why we may not read, as the API server said it
         self._api = api
         self._selector = label_selector
         self._on_change = on_change
@@ -149,6 +150,7 @@ class Reflector(Generic[T]):
                 self._version = None
                 await self._back_off()
             except ClusterError as error:
+                self.refused = str(error) if isinstance(error, Forbidden) else self.refused
                 log.warning("watch of %s: %s", self.path, error)
                 await self._back_off()
             except Exception:  # an object we cannot read: stay alive, but let health see that we are behind
@@ -165,7 +167,7 @@ class Reflector(Generic[T]):
             listed += map(self.store.trim, page.objects)
             version = page.version
         self.store.replace(listed, int(version))
-        self._version = version
+        self._version, self.refused = version, None
         self.relists += 1
         self._listed.set()
         self._on_change()
@@ -180,6 +182,7 @@ class Reflector(Generic[T]):
             async for event, obj in events:
                 self._take(event, obj)
         self.store.prove_alive()
+        self.refused = None
         if steady_s() - before_s < min(1.0, watch_s / 2):
             raise Unavailable("it ended at once")
         self._delay_s = 0.0
@@ -189,7 +192,7 @@ class Reflector(Generic[T]):
             self._version = None  # whatever it was: start afresh
             raise _watch_error(obj)
         self._delay_s = 0.0
-        self._version = str(obj["metadata"]["resourceVersion"])
+        self._version, self.refused = str(obj["metadata"]["resourceVersion"]), None
         if self.store.apply(event, obj):
             self._on_change()
 

@@ -1,24 +1,46 @@
-"""Everything the cycle knows of the cluster: one cache per resource, grouped once a cycle."""
+"""Everything the cycle knows of the cluster: one cache per resource, grouped once a cycle.
+
+With chosen namespaces there is one cache per resource and namespace, and nothing is read anywhere else but what is
+cluster-wide by nature: policies, pools and nodes.
+"""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from millpond.api.names import LABEL_APP
-from millpond.kube import objects, paths
+from millpond.kube import objects, paths, places
 from millpond.kube.cache import Reflector
 from millpond.kube.client import Api
 from millpond.kube.objects import Node, Pod, ReplicaSet
+from millpond.kube.places import Joint, Place
 
 Raw = dict[str, Any]
+_ORDER = ("elasticapps", "slapolicies", "dynamicpools", "editions", "replicasets", "pods", "nodes")
+
+
+class Watched(Protocol):
+    """What health looks at."""
+
+    @property
+    def synced(self) -> bool: ...
+
+    def age_s(self, now_s: float) -> float: ...
 
 
 class World:
     """Seven caches from LIST/WATCH; until all are ``synced`` nothing may be decided."""
 
-    def __init__(self, api: Api, *, on_change: Callable[[], None], watch_stuck_s: float = 120.0) -> None:
-        """``watch_stuck_s``: watches prove that they live at least twice in this time."""
+    def __init__(
+        self,
+        api: Api,
+        *,
+        on_change: Callable[[], None],
+        watch_stuck_s: float = 120.0,
+        namespaces: Sequence[str] = (),
+    ) -> None:
+        """``watch_stuck_s``: watches prove that they live at least twice in this time; ``namespaces`` none: all."""
         watch_s, grace_s = min(50.0, watch_stuck_s / 2.4), min(10.0, watch_stuck_s / 12)
 
         def cache(path: str, keep: Callable[[Raw], Any], selector: str | None = None) -> Reflector[Any]:
@@ -26,29 +48,66 @@ class World:
                 api, path, selector, keep=keep, on_change=on_change, watch_s=watch_s, grace_s=grace_s
             )
 
-        self.apps: Reflector[Raw] = cache(paths.elasticapps(), objects.custom)
+        def inside(namespace: str | None) -> dict[str, Reflector[Any]]:
+            return {
+                "elasticapps": cache(paths.elasticapps(namespace), objects.custom),
+                "editions": cache(paths.editions(namespace), objects.custom),
+                "replicasets": cache(paths.replicasets(namespace), objects.replicaset, LABEL_APP),
+                "pods": cache(paths.pods(namespace), objects.pod, LABEL_APP),
+            }
+
+        self.places = tuple(Place(api, name, inside, on_change) for name in namespaces)
+        self._whole = {} if namespaces else inside(None)
+
+        def namespaced(resource: str) -> Reflector[Any] | Joint[Any]:
+            return self._whole[resource] if self._whole else Joint(resource, self.places)
+
+        self.apps: Reflector[Raw] | Joint[Raw] = namespaced("elasticapps")
         self.policies: Reflector[Raw] = cache(paths.slapolicies(), objects.custom)
         self.pools: Reflector[Raw] = cache(paths.dynamicpools(), objects.custom)
-        self.editions: Reflector[Raw] = cache(paths.editions(), objects.custom)
-        self.replicasets: Reflector[ReplicaSet] = cache(paths.replicasets(), objects.replicaset, LABEL_APP)
-        self.pods: Reflector[Pod] = cache(paths.pods(), objects.pod, LABEL_APP)
+        self.editions: Reflector[Raw] | Joint[Raw] = namespaced("editions")
+        self.replicasets: Reflector[ReplicaSet] | Joint[ReplicaSet] = namespaced("replicasets")
+        self.pods: Reflector[Pod] | Joint[Pod] = namespaced("pods")
         self.nodes: Reflector[Node] = cache(paths.nodes(), objects.node)
 
     @property
     def reflectors(self) -> Mapping[str, Reflector[Any]]:
-        return {
-            "elasticapps": self.apps,
+        """Those that read the whole cluster."""
+        found: dict[str, Reflector[Any]] = {
+            **self._whole,
             "slapolicies": self.policies,
             "dynamicpools": self.pools,
-            "editions": self.editions,
-            "replicasets": self.replicasets,
-            "pods": self.pods,
             "nodes": self.nodes,
         }
+        return {name: found[name] for name in _ORDER if name in found}
+
+    @property
+    def watches(self) -> Mapping[str, Watched]:
+        """Every watch by its name, for health."""
+        whole = {name: reflector.store for name, reflector in self.reflectors.items()}
+        return {**whole, **places.watches(self.places, [n for n in _ORDER if n not in whole])}
 
     @property
     def synced(self) -> bool:
-        return all(r.store.synced for r in self.reflectors.values())
+        whole = all(r.store.synced for r in self.reflectors.values())
+        return whole and all(place.settled for place in self.places)
+
+    @property
+    def watched(self) -> frozenset[str]:
+        """Of the chosen namespaces, those that can be read."""
+        return frozenset(place.namespace for place in self.places if place.watched)
+
+    def start(self) -> None:
+        for reflector in self.reflectors.values():
+            reflector.start()
+        for place in self.places:
+            place.start()
+
+    async def stop(self) -> None:
+        for place in self.places:
+            await place.stop()
+        for reflector in self.reflectors.values():
+            await reflector.stop()
 
     def holdings(self) -> "dict[str, Holdings]":
         """What belongs to each app, by owner UID: a label can be forged, an owner cannot."""

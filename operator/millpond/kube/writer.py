@@ -21,6 +21,9 @@ Raw = Mapping[str, Any]
 class Writer:
     api: Api
     world: World
+    pools: bool = (
+        True  # whether the status of pools is ours: it counts all apps, also those that others see to
+    )
 
     async def write(
         self,
@@ -71,6 +74,8 @@ class Writer:
         self, candidates: Mapping[str, Candidate], holdings: Mapping[str, Holdings]
     ) -> None:
         """How many nodes, apps and servers each pool has."""
+        if not self.pools:
+            return
         pools = self.world.pools.store.items()
         nodes = self.world.nodes.store.items().values()
         for name, raw in pools.items():
