@@ -23,7 +23,7 @@ SCENARIO = Scenario(
     service_time_ms=100,
     sequence=(1, 2, 4),
     profile=PROFILE,
-    nodes=(),
+    images={},
     checks=(),
 )
 ORDERS = ((0, 1), (11.4, 2), (31.2, 4), (56, 3), (62, 2), (68, 1))

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from millpond.clock import now_s
-from millpond.cluster.embedded import Process
+from millpond.cluster.process import Process
 from millpond.demo import view
-from millpond.demo.accounts import read_ledgers
 from millpond.demo.answers import Answer
 from millpond.demo.play import play, shell_of
 from millpond.demo.recording import Decision, EditionSecond, Recording, Second
 from millpond.demo.scenario import Scenario
-from millpond.demo.stack import ID_PREFIX, Stack, StackError
+from millpond.demo.stack import Stack, StackError
 from millpond.demo.tally import LoadSecond, Outcome, Totals
 from millpond.demo.watch import Watch
 from millpond.kube.client import Api
@@ -28,7 +27,7 @@ async def record(stack: Stack, scenario: Scenario, shown: view.View) -> Recordin
     """Applies the load and notes, once a second, what it met. Raises StackError when a part of it ends early."""
     out, answers = stack.folder / "load.jsonl", stack.folder / "answers.jsonl"
     routed_before = stack.routed()
-    api = Api(stack.cluster.kubeconfig)
+    api = Api(stack.kubeconfig)
     try:
         async with Watch(api, scenario.namespace, scenario.app, now_s) as watch:
             with shown.running():
@@ -77,7 +76,7 @@ class _Run:
         def tell(commands: Sequence[str]) -> None:
             self.commands = tuple(commands)
 
-        await play(self.scenario.script, self.watch, shell_of(self.stack.cluster), tell)
+        await play(self.scenario.script, self.watch, shell_of(self.stack), tell)
         load.terminate()
 
     def _note(self, line: Mapping[str, Any]) -> Totals | None:
@@ -160,7 +159,7 @@ class _Run:
             arrivals=takeovers.arrivals_since(self.started_s),
             ready=takeovers.ready_since(self.started_s),
             answers=tuple(self.answers),
-            processed=read_ledgers(self.stack.ledgers, ID_PREFIX) if self.scenario.script else {},
+            processed=self.stack.processed() if self.scenario.script else {},
         )
 
 

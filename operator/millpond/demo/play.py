@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from millpond.clock import steady_s
-from millpond.cluster.embedded import Cluster
 from millpond.cluster.errors import KubectlError
 from millpond.demo.recording import Moment
 from millpond.demo.script import Command, Script, Step, typed
+from millpond.demo.stack import Admin
 from millpond.demo.watch import Watch
 from millpond_policies.release import Phase
 
@@ -58,7 +58,7 @@ def _ends(step: Step, moment: Moment) -> bool:
     return moment.edition == step.edition and Phase(moment.phase).final
 
 
-def shell_of(cluster: Cluster) -> Shell:
+def shell_of(cluster: Admin) -> Shell:
     """Runs commands as somebody would who has the kubeconfig of this cluster's administrator."""
 
     def run(command: Command) -> None:

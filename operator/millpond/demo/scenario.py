@@ -1,12 +1,11 @@
 """A scenario: what is deployed, which load it gets, what is done meanwhile, and what must be true afterwards."""
 
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
-from millpond.cluster.embedded import NodeSpec
 from millpond.demo.profile import Profile
 from millpond.demo.recording import Recording
 from millpond.demo.script import Script
@@ -45,8 +44,13 @@ class Scenario:
 
     With a script: about how long its rollouts take altogether, at any speed.
     """
-    nodes: tuple[NodeSpec, ...]
+    images: Mapping[str, Mapping[str, str]]
+    """The manifests' images: each is the sample application with these settings (its environment)."""
     checks: tuple[Callable[["Scenario", Recording], tuple[Check, ...]], ...]
+
+    def without(self, check: Callable[["Scenario", Recording], tuple[Check, ...]]) -> "Scenario":
+        """For where that cannot be looked at."""
+        return replace(self, checks=tuple(c for c in self.checks if c is not check))
 
     @property
     def server_capacity_rps(self) -> float:

@@ -1,9 +1,6 @@
 """Editions swap under load with sessions: a canary takes over, a sick one is taken back, the first one comes again."""
 
-import sys
-
 from millpond import paths
-from millpond.cluster.embedded import NodeSpec
 from millpond.demo import checks, rollout_checks
 from millpond.demo.scenario import Scenario, steady
 from millpond.demo.script import Mix, Script, Step
@@ -18,15 +15,10 @@ _ROLLING = '{"spec":{"rollout":{"strategy":"Rolling","steps":null}}}'
 _FOLDER = paths.examples() / "rollout"
 
 
-def _image(edition: str, service_time_ms: int) -> tuple[str, ...]:
-    settings = (f"EDITION={edition}", f"SERVICE_TIME_MS={service_time_ms}")
-    return ("/usr/bin/env", *settings, sys.executable, str(paths.examples() / "sample_app" / "app.py"))
-
-
 _IMAGES = {
-    "millpond.dev/shop:1": _image("v1", _SERVICE_TIME_MS),
-    "millpond.dev/shop:2": _image("v2", _SERVICE_TIME_MS),
-    "millpond.dev/shop:3": _image("v3", _SLOW_MS),
+    "millpond.dev/shop:1": {"EDITION": "v1", "SERVICE_TIME_MS": str(_SERVICE_TIME_MS)},
+    "millpond.dev/shop:2": {"EDITION": "v2", "SERVICE_TIME_MS": str(_SERVICE_TIME_MS)},
+    "millpond.dev/shop:3": {"EDITION": "v3", "SERVICE_TIME_MS": str(_SLOW_MS)},
 }
 
 
@@ -88,10 +80,7 @@ SCENARIO = Scenario(
     profile=steady(_SCRIPT, ROLLOUTS_S, RATE_RPS),
     script=_SCRIPT,
     calm_s=ROLLOUTS_S,
-    nodes=tuple(
-        NodeSpec(name, cpu="2", memory="2Gi", labels={"millpond.dev/pool": "default"}, images=_IMAGES)
-        for name in ("node-1", "node-2")
-    ),
+    images=_IMAGES,
     checks=(
         checks.no_failed_request,
         checks.routers_saw_every_request,

@@ -1,15 +1,9 @@
 """Load rises past what one server can do, rises again, and falls: 1 → 2 → 4 → 1 servers (row S1 of the design)."""
 
-import sys
-
 from millpond import paths
-from millpond.cluster.embedded import NodeSpec
 from millpond.demo import checks
 from millpond.demo.profile import Profile
 from millpond.demo.scenario import Scenario
-
-_IMAGES = {"millpond.dev/sample-app": (sys.executable, str(paths.examples() / "sample_app" / "app.py"))}
-_LABELS = {"millpond.dev/pool": "default"}
 
 SCENARIO = Scenario(
     name="surge",
@@ -24,9 +18,7 @@ SCENARIO = Scenario(
     sequence=(1, 2, 4),
     profile=Profile.steps((30, 12), (50, 52), (60, 122), (70, 12)),
     calm_s=40,
-    nodes=tuple(
-        NodeSpec(name, cpu="2", memory="2Gi", labels=_LABELS, images=_IMAGES) for name in ("node-1", "node-2")
-    ),
+    images={"millpond.dev/sample-app:0.1.0": {}},
     checks=(
         checks.sequence,
         checks.first_server_in_time,
