@@ -68,3 +68,25 @@ async def test_when_kopf_ends_by_itself_that_is_known(proxy: FaultProxy, woken: 
         await asyncio.wait_for(thread.ended(), 30)
     assert not thread.alive
     await thread.stop()
+
+
+async def test_of_chosen_namespaces_it_watches_those_that_it_is_told_are_there(
+    proxy: FaultProxy, woken: list[str]
+) -> None:
+    there, absent = "default", "not-there-yet"
+    thread = KopfThread(woken.append, Login(proxy.kubeconfig), (there, absent))
+    thread.start()
+    try:
+        thread.follow({there})
+
+        def watched() -> set[str]:
+            return {s.path for s in proxy.seen if s.watch}
+
+        here = {paths.elasticapps(there), paths.editions(there)}
+        await eventually_async(lambda: watched() >= here, 20, "kopf watches where it may")
+        assert watched() <= {*here, paths.slapolicies(), paths.dynamicpools()}
+        thread.follow({there, absent})
+        await eventually_async(lambda: paths.elasticapps(absent) in watched(), 20, "and what has come later")
+        assert proxy.writes() == []
+    finally:
+        await thread.stop()
