@@ -11,6 +11,10 @@ VERBS = {
     "cluster": ("millpond.cli.cluster:cluster", "Start and stop an embedded Kubernetes control plane."),
     "completion": ("millpond.cli.completion:completion", "Print the completion script of a shell."),
     "demo": ("millpond.cli.demo:demo", "Show the main job on this machine, without Docker and without root."),
+    "detach": (
+        "millpond.cli.detach.command:detach",
+        "Let servers go on without Millpond: the first step of removal.",
+    ),
     "explain": ("millpond.cli.explain:explain", "Say why an app has the servers it has."),
     "get": ("millpond.cli.get:get", "Show apps, editions, pools or policies; follow how they change."),
     "node": ("millpond.cli.node:node", "Run a process node: pods as operating-system processes."),

@@ -54,6 +54,14 @@ def leases(ns: str | None = None, name: str | None = None) -> str:
     return _path("/apis/coordination.k8s.io/v1", ns, "leases", name, None)
 
 
+def deployments(ns: str, name: str) -> str:
+    return _path("/apis/apps/v1", ns, "deployments", name, None)
+
+
+def services(ns: str, name: str | None = None) -> str:
+    return _path("/api/v1", ns, "services", name, None)
+
+
 def secrets(ns: str, name: str | None = None) -> str:
     return _path("/api/v1", ns, "secrets", name, None)
 

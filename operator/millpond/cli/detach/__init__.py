@@ -1,0 +1,1 @@
+"""`millpond detach`: the first step of removal. Servers go on as plain ReplicaSets, which need no Millpond."""
