@@ -11,6 +11,8 @@ from millpond import paths
 from millpond.cluster import kubeconfig
 from millpond.cluster.embedded import Cluster
 
+from waiting import eventually
+
 Raw = dict[str, Any]
 NAME = "millpond-operator"
 CLUSTER_WIDE = {"slapolicies", "dynamicpools", "nodes", "namespaces", "dynamicpools/status"}
@@ -85,3 +87,9 @@ def identity(cluster: Cluster, home: str, namespaces: Sequence[str], folder: Pat
 def apply(cluster: Cluster, objects: Sequence[Raw]) -> None:
     items = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
     cluster.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(items))
+
+
+def make_namespace(cluster: Cluster, name: str) -> None:
+    cluster.kubectl("create", "namespace", name)
+    account = ("get", "serviceaccount", "default", f"--namespace={name}")
+    eventually(lambda: cluster.kubectl(*account), 30, "the namespace has a default service account")

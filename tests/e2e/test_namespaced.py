@@ -69,15 +69,9 @@ def chosen(running: Product) -> Iterator[Chosen]:
 @contextmanager
 def namespaces(cluster: Cluster, *names: str) -> Iterator[None]:
     for name in names:
-        make_namespace(cluster, name)
+        roles.make_namespace(cluster, name)
     yield
     cluster.kubectl("delete", "namespace", *names, "--wait=false")
-
-
-def make_namespace(cluster: Cluster, name: str) -> None:
-    cluster.kubectl("create", "namespace", name)
-    account = ("get", "serviceaccount", "default", f"--namespace={name}")
-    eventually(lambda: cluster.kubectl(*account), 30, "the namespace has a default service account")
 
 
 def checks(product: Product) -> Raw:
@@ -118,7 +112,7 @@ def test_a_namespace_that_comes_later_is_seen_to_as_soon_as_it_and_its_roles_are
 ) -> None:
     product, cluster = chosen.product, chosen.product.cluster
     assert chosen.told_of(chosen.later) == "does not exist: waits until somebody makes it"
-    make_namespace(cluster, chosen.later)
+    roles.make_namespace(cluster, chosen.later)
     eventually(
         lambda: chosen.told_of(chosen.later).startswith("waits for its roles: "),
         20,
