@@ -46,8 +46,8 @@ def stages(way: Way, servers: int) -> tuple[Stage, ...]:
 
 
 def count(way: Way, servers: int) -> int:
-    """Stages before the one that carries everything."""
-    return len(stages(way, servers)) - 1
+    """Stages with the one that carries everything, which is the last."""
+    return len(stages(way, servers))
 
 
 def _groups(way: Way, servers: int) -> tuple[Stage, ...]:

@@ -65,7 +65,7 @@ def progress(phase: str, **rollout: Any) -> Manifest:
         "strategy": "Canary",
         "phase": phase,
         "step": 1,
-        "steps": 2,
+        "steps": 3,
         "weight": 10,
         "servers": 4,
         "startedAt": AT,

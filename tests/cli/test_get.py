@@ -56,7 +56,7 @@ def test_the_table_says_what_people_look_for(call: Run, busy: Staged) -> None:
     assert web[3].startswith("212 ms (")
     assert web[4:-1] == ["4", "3", "1", "4", "v1"]
     wide = dict(zip(*cells(call("get", "app", "web", "-o", "wide").output), strict=True))
-    assert (wide["LIMITING"], wide["ROLLOUT"]) == ("AtCeiling", "v1→v2 Progressing 1/2 10%")
+    assert (wide["LIMITING"], wide["ROLLOUT"]) == ("AtCeiling", "v1→v2 Progressing 1/3 10%")
     assert (wide["HOST"], wide["DRAINING"], wide["PAUSED UNTIL"]) == ("web.example", "0", "–")
     assert wide["LAST DECISION"].startswith("Grow: ForecastAboveCapacity (")
 

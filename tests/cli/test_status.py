@@ -63,7 +63,7 @@ def test_the_first_edition_is_done_when_ready(run: Run, staged: Staged) -> None:
 def test_json_is_one_object_even_when_there_is_no_such_app(run: Run, staged: Staged) -> None:
     staged.rolling_out(weight=10)
     told = json.loads(run("status", "web", "-o", "json").stdout)
-    assert {"step": 1, "steps": 2, "weight": 10, "reason": "NextStep"}.items() <= told.items()
+    assert {"step": 1, "steps": 3, "weight": 10, "reason": "NextStep"}.items() <= told.items()
     missing = run("status", "wep", "-o", "json")
     assert missing.exit_code == 1
     said = json.loads(missing.stdout)
@@ -79,7 +79,7 @@ def test_yaml_and_text(run: Run, staged: Staged) -> None:
     for part in (
         "v1 → v2: waits for a person",
         "phase    Progressing (Canary)",
-        "step     1 of 2, 10 % of new sessions",
+        "step     1 of 3, 10 % of new sessions",
         "because  NextStep: waits for promotion",
         f"to do    millpond rollout promote web -n {staged.namespace}",
     ):
@@ -103,9 +103,9 @@ def test_a_wrong_call_is_a_usage_error(run: Run, args: tuple[str, ...], says: st
 def test_wait_ends_with_the_rollout_and_tells_of_changes_only(begin: Start, staged: Staged) -> None:
     staged.rolling_out()
     waiting = begin(*WAIT)
-    waiting.says("Progressing  step 1 of 2, 10 %")
+    waiting.says("Progressing  step 1 of 3, 10 %")
     staged.tell(progress("Progressing", step=2, weight=50, message="step 2 of 3"))
-    waiting.says("step 2 of 2, 50 %")
+    waiting.says("step 2 of 3, 50 %")
     staged.tell(progress("Progressing", step=2, weight=50, message="step 2 of 3"), conditions=())  # no news
     staged.tell(progress("Completed", step=3, weight=100, message="took over"), serves="v2")
     assert waiting.code() == 0
@@ -131,11 +131,11 @@ def test_wait_never_answers_from_a_status_older_than_the_object(begin: Start, st
 def test_wait_with_json_keeps_stdout_for_the_answer(begin: Start, staged: Staged) -> None:
     staged.rolling_out()
     waiting = begin(*WAIT, "-o", "json")
-    waiting.says("step 1 of 2")
+    waiting.says("step 1 of 3")
     staged.tell(progress("Aborted", message="somebody aborted it"))
     assert waiting.code() == 1
     assert json.loads(waiting.out)["phase"] == "Aborted"
-    assert "step 1 of 2" in waiting.err
+    assert "step 1 of 3" in waiting.err
 
 
 def test_a_person_ends_the_wait_unless_people_are_waited_for(begin: Start, staged: Staged) -> None:
@@ -144,7 +144,7 @@ def test_a_person_ends_the_wait_unless_people_are_waited_for(begin: Start, stage
     patient = begin(*WAIT, "--wait-for-people")
     patient.says(f"millpond rollout promote web -n {staged.namespace}")
     staged.tell(progress("Progressing", step=2, weight=50))
-    patient.says("step 2 of 2")
+    patient.says("step 2 of 3")
     assert patient.running
     staged.tell(progress("Completed", step=3, weight=100), serves="v2")
     assert patient.code() == 0
@@ -216,7 +216,7 @@ def test_a_change_is_told_at_once_and_not_asked_for(begin: Start, staged: Staged
     eventually(lambda: any(map(watches, proxy.seen)), 30, "it watches")
     asked = len(proxy.seen)
     staged.tell(progress("Progressing", step=2, weight=50))
-    waiting.says("step 2 of 2")
+    waiting.says("step 2 of 3")
     staged.tell(progress("Completed", step=3, weight=100), serves="v2")
     assert waiting.code() == 0
     assert len(proxy.seen) == asked
@@ -262,7 +262,7 @@ def test_an_api_server_that_is_away_at_first_is_waited_for(
 def test_an_app_that_is_deleted_ends_the_wait(begin: Start, staged: Staged) -> None:
     staged.rolling_out()
     waiting = begin(*WAIT)
-    waiting.says("step 1 of 2")
+    waiting.says("step 1 of 3")
     staged.delete()
     assert waiting.code() == 1
     assert "ElasticApp 'web' was deleted" in waiting.err
@@ -271,7 +271,7 @@ def test_an_app_that_is_deleted_ends_the_wait(begin: Start, staged: Staged) -> N
 def test_ctrl_c_is_neither_success_nor_failure(begin: Start, staged: Staged) -> None:
     staged.rolling_out()
     waiting = begin(*WAIT)
-    waiting.says("step 1 of 2")
+    waiting.says("step 1 of 3")
     waiting.interrupt()
     assert waiting.code() == 130
     assert "the rollout goes on by itself" in waiting.err
@@ -284,7 +284,7 @@ def test_on_a_terminal_it_is_a_live_view(begin: Start, staged: Staged, cluster: 
         "run", "web-v2-a", "--image=web:2", f"--namespace={staged.namespace}", f"--labels={labels}"
     )
     waiting = begin(*WAIT, terminal=True)
-    waiting.says("1 of 2, 10 % of new sessions, for ")
+    waiting.says("1 of 3, 10 % of new sessions, for ")
     waiting.says("0 ready, 1 starting, 0 draining")
     assert "Progressing (Canary)" in waiting.out
     staged.tell(progress("Completed", step=3, weight=100), serves="v2")

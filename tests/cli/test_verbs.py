@@ -130,7 +130,7 @@ def test_what_the_api_server_refuses_is_told_in_its_words(run: Run, staged: Stag
 def test_pause_and_resume(run: Run, staged: Staged) -> None:
     staged.rolling_out()
     paused = run("pause", "web")
-    assert paused.output == f"{staged.namespace}/web: v2 stays where it is (step 1 of 2, 10 %)\n"
+    assert paused.output == f"{staged.namespace}/web: v2 stays where it is (step 1 of 3, 10 %)\n"
     assert staged.rollout["paused"] is True
     again = run("pause", "web")
     assert again.exit_code == 1
@@ -154,7 +154,7 @@ def test_resume_tells_a_paused_app_from_a_paused_rollout(run: Run, staged: Stage
 def test_promote_lets_it_leave_the_step_that_status_shows(run: Run, staged: Staged) -> None:
     staged.rolling_out(needs="promote")
     result = run("promote", "web")
-    assert result.output == f"{staged.namespace}/web: v2 may leave step 1 of 2\n"
+    assert result.output == f"{staged.namespace}/web: v2 may leave step 1 of 3\n"
     assert staged.rollout["promote"] == {"edition": "v2", "step": 1}
     staged.tell(staged.object["status"]["rollout"])
     again = run("promote", "web")
@@ -325,7 +325,7 @@ def test_list_shows_every_app_with_its_rollout(run: Run, staged: Staged) -> None
     staged.rolling_out(needs="promote")
     Staged(staged.server, "other").create()
     rows = {row["app"]: row for row in json.loads(run("list", "-o", "json").output)}
-    assert rows["web"] | {"serves": "v1", "wanted": "v2", "step": "1/2", "needs": "promote"} == rows["web"]
+    assert rows["web"] | {"serves": "v1", "wanted": "v2", "step": "1/3", "needs": "promote"} == rows["web"]
     assert rows["other"]["phase"] is None
     assert "Progressing" in run("list").output
     everywhere = json.loads(run("list", "-A", "-o", "json").output)

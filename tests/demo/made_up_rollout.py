@@ -59,7 +59,7 @@ def moment(t_s: float, edition: str, phase: str, step: int, weight: int, reason:
         strategy="Canary",
         phase=phase,
         step=step,
-        steps=1,
+        steps=2,
         weight=weight,
         reason=reason,
         message=f"because of {reason}",

@@ -104,9 +104,9 @@ class RolloutStatus(StatusModel):
     """Waiting (for a change window, or for the approval of a major edition), Validating, Progressing, Paused,
     Completed, RollingBack, RolledBack or Aborted."""
     step: Count = 0
-    """0: before the first request; 1 and so on: that step; one more than `steps`: all new sessions."""
+    """0: before the first request; 1 and so on: that step; `steps`, the last one: all new sessions."""
     steps: Count = 0
-    """How many steps there are."""
+    """How many steps there are, with the last one."""
     weight: Annotated[int, Field(ge=0, le=100)] = 0
     """Percent of new sessions that go to `edition`."""
     servers: Count | None = None

@@ -91,7 +91,7 @@ def paused_until(app: Object) -> str | None:
 
 
 def rollout(app: Object) -> str | None:
-    """v1→v2 Progressing 1/2 10%"""
+    """v1→v2 Progressing 1/3 10%"""
     found = status_of(app).get("rollout")
     if not found:
         return None

@@ -63,7 +63,7 @@ def _percent(now: Second, edition: str) -> str:
 
 def _stand(moment: Moment) -> str:
     way = f"{moment.origin} → {moment.edition}  {moment.strategy}  {moment.phase}"
-    return f"{way}, step {moment.step} of {moment.steps + 1}, {moment.weight} % of the new sessions"
+    return f"{way}, step {moment.step} of {moment.steps}, {moment.weight} % of the new sessions"
 
 
 def _because(moment: Moment) -> str:

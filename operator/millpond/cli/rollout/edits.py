@@ -118,15 +118,16 @@ def promote(app: Object, *, full: bool = False) -> Edit:
         raise Refused(f"{told.edition} is being taken back: {told.message}")
     if told.phase == Phase.WAITING:
         raise Refused(f"{told.edition} has not begun: {_awaited(told)}")
-    if told.step > told.steps:
+    if told.step >= told.steps:
         raise Refused(f"nothing is left to promote: {told.edition} has all new sessions already")
-    step = min(max(told.step, told.steps) if full else told.step, MAX_STEP)
+    last = told.steps - 1  # the last one that is left: the one after it carries everything
+    step = min(max(told.step, last) if full else told.step, MAX_STEP)
     before = _rollout(app["spec"]).get("promote") or {}
     if before.get("edition") == told.edition and before.get("step", 0) >= step:
         raise Refused(
             f"{told.edition} was promoted past step {before.get('step', 0)} already: {told.message}"
         )
-    left = "all its steps" if full and step == told.steps else f"step {step} of {told.steps}"
+    left = "all its steps" if full and step == last else f"step {step} of {told.steps}"
     says = f"{told.edition} may leave {left}{_but_held(app['spec'])}"
     return Edit(rollout={"promote": {"edition": told.edition, "step": step}}, says=says)
 
