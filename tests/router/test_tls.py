@@ -1,10 +1,8 @@
 """Who may speak on the line between operator and routers, and that new certificates cost no request."""
 
 import asyncio
-import contextlib
 import itertools
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from millpond.router.control import RouterControl
 from millpond.router.process import RouterProcess
 from millpond.router.tls import ServerTls, plain_allowed
 
+from router.renewal import mount, requests
 from router.world import Answer, World, app, free_port
 from waiting import eventually
 
@@ -26,63 +25,9 @@ integration = pytest.mark.integration
 NAMESPACE = "millpond-system"
 NAMES = ("localhost", "127.0.0.1")
 DAY_S = 86_400.0
-NOW_S = 1_800_000_000.0
 LIVES = Lives()
 EXPORT = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
 STREAM = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
-
-
-# -- what is issued, and when
-
-
-def test_an_authority_is_replaced_in_three_stages() -> None:
-    first = Trust.new(NOW_S, LIVES)
-    assert first.after(NOW_S + 2400 * DAY_S, LIVES) is first
-    announced = first.after(NOW_S + 2434 * DAY_S, LIVES)
-    assert announced.signing == first.signing
-    assert announced.coming is not None
-    assert announced.bundle.count(b"BEGIN CERTIFICATE") == 2
-    assert announced.after(announced.since_s + LIVES.announce_s - 1, LIVES) is announced
-    promoted = announced.after(announced.since_s + LIVES.announce_s, LIVES)
-    assert promoted.signing == announced.coming
-    assert promoted.gone == first.signing.certificate
-    assert promoted.after(promoted.since_s + LIVES.leaf_s - 1, LIVES, wanted=True) is promoted
-    alone = promoted.after(promoted.since_s + LIVES.leaf_s, LIVES)
-    assert alone.bundle.strip() == promoted.signing.certificate.strip()
-    assert alone.after(alone.since_s + 1, LIVES) is alone
-
-
-def test_somebody_may_want_a_new_authority_before_its_time() -> None:
-    first = Trust.new(NOW_S, LIVES)
-    assert first.after(NOW_S + 1, LIVES, wanted=True).coming is not None
-
-
-def test_a_certificate_is_renewed_after_two_thirds_of_its_life() -> None:
-    trust = Trust.new(NOW_S, LIVES)
-    leaf = trust.for_router(NAMESPACE, NOW_S, LIVES)
-    assert trust.sound(leaf, [router_identity(NAMESPACE)], NOW_S + 59 * DAY_S, LIVES)
-    assert not trust.sound(leaf, [router_identity(NAMESPACE)], NOW_S + 61 * DAY_S, LIVES)
-
-
-def test_a_certificate_is_made_again_when_names_or_authority_changed_or_it_is_damaged() -> None:
-    trust = Trust.new(NOW_S, LIVES)
-    leaf = trust.for_server(NAMES, NOW_S, LIVES)
-    assert trust.sound(leaf, NAMES, NOW_S, LIVES)
-    assert not trust.sound(leaf, (*NAMES, "xds.example"), NOW_S, LIVES)
-    assert not Trust.new(NOW_S, LIVES).sound(leaf, NAMES, NOW_S, LIVES)
-    other = trust.for_server(NAMES, NOW_S, LIVES)
-    assert not trust.sound(Signed(leaf.certificate, other.key), NAMES, NOW_S, LIVES)
-    assert not trust.sound(Signed(b"-----BEGIN", leaf.key), NAMES, NOW_S, LIVES)
-
-
-def test_nothing_lives_longer_than_its_authority() -> None:
-    lives = Lives(authority_s=10 * DAY_S)
-    trust = Trust.new(NOW_S, lives)
-    assert trust.for_router(NAMESPACE, NOW_S, lives).until_s() == NOW_S + 10 * DAY_S
-
-
-def test_keys_do_not_get_into_logs() -> None:
-    assert "PRIVATE" not in repr(Trust.new(NOW_S, LIVES))
 
 
 @pytest.mark.parametrize(
@@ -130,19 +75,6 @@ def test_a_router_says_what_is_wrong_with_its_way_to_the_operator(tmp_path: Path
 
 
 # -- real connections
-
-
-def mount(folder: Path, leaf: Signed, trusted: bytes) -> None:
-    """What Kubernetes does with a Secret: all files change at once, by a renamed link."""
-    folder.mkdir(exist_ok=True)
-    version = next(folder / f"..{n}" for n in itertools.count() if not (folder / f"..{n}").exists())
-    version.mkdir()
-    for name, content in (("ca.crt", trusted), ("tls.crt", leaf.certificate), ("tls.key", leaf.key)):
-        (version / name).write_bytes(content)
-        if not (folder / name).is_symlink():
-            (folder / name).symlink_to(f"..data/{name}")
-    (folder / "..next").symlink_to(version.name)
-    (folder / "..next").rename(folder / "..data")
 
 
 @dataclass
@@ -353,40 +285,6 @@ async def test_files_that_are_replaced_one_after_the_other_are_taken_up_when_the
     assert (await world.get(router)).text == "one"
 
 
-@asynccontextmanager
-async def requests(
-    world: World, router: RouterProcess, rate: float
-) -> AsyncIterator[list[Answer | Exception]]:
-    """So many a second, whatever becomes of them; all have ended afterwards."""
-    answers: list[Answer | Exception] = []
-
-    async def one() -> None:
-        try:
-            answers.append(await world.get(router))
-        except Exception as error:
-            answers.append(error)
-
-    async def send() -> None:
-        loop, running = asyncio.get_running_loop(), set()
-        began_s = loop.time()
-        try:
-            for number in itertools.count():
-                await asyncio.sleep(max(0.0, began_s + number / rate - loop.time()))
-                task = asyncio.create_task(one())
-                running.add(task)
-                task.add_done_callback(running.discard)
-        finally:
-            await asyncio.gather(*running)
-
-    sending = asyncio.create_task(send())
-    try:
-        yield answers
-    finally:
-        sending.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await sending
-
-
 @integration
 async def test_new_certificates_and_a_new_authority_cost_no_request(world: World) -> None:
     """Connections live for a second at most, so every stage is met by new ones. Routes change all the time."""
@@ -414,7 +312,7 @@ async def test_new_certificates_and_a_new_authority_cost_no_request(world: World
         line.mount() if server_first else line.tls.use(line.server(), trust.bundle)
         await lives_on()
 
-    async with requests(world, router, 100) as answers:
+    async with requests(lambda: world.get(router), 100) as answers:
         await lives_on()
         for server_first in (True, False):
             at_s = now_s()
