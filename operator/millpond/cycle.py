@@ -5,12 +5,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from millpond.clock import Clock
+from millpond.kube import news
 from millpond.kube.apply import Hands
 from millpond.kube.drains import Drains
 from millpond.kube.editions import Editions
 from millpond.kube.errors import ClusterError
 from millpond.kube.gates import set_gate, wanted_gate
 from millpond.kube.learner import Learner
+from millpond.kube.news import News
 from millpond.kube.observe import snapshot
 from millpond.kube.resolve import Candidate, Problem, Resolver
 from millpond.kube.routes import app_routes
@@ -45,6 +47,7 @@ class Cycle:
         _nobody  # told of each verdict, and whether it led to a write
     )
     resolver: Resolver = field(default_factory=Resolver)
+    news: News = field(default_factory=News)
     candidates: Mapping[str, Candidate] = field(default_factory=dict)  # as the last cycle saw them
     apps: Mapping[str, App] = field(default_factory=dict)
     _routes: Mapping[str, AppRoutes] = field(default_factory=dict)
@@ -83,11 +86,13 @@ class Cycle:
             homeless = app.homeless and not holdings[key].editions
             if key in problems or homeless:
                 continue
+            before = set(holdings[key].editions)
             try:
                 problem = await self.editions.ensure(app, holdings[key])
             except ClusterError as error:
                 log.warning("%s: its edition: %s", key, error)
                 continue
+            news.created(self.hands.events, app, sorted(holdings[key].editions.keys() - before))
             if problem is not None:
                 problems[key] = problem
         return problems
@@ -160,6 +165,7 @@ class Cycle:
                 await self.writer.write_editions(app, held, self.learner.knowledge)
             except ClusterError as error:
                 log.warning("status of %s: %s", key, error)
+        self.news.tell(self.hands.events, candidates, self._holdings(candidates), now_s)
         try:
             await self.writer.write_pools(candidates, holdings)
         except ClusterError as error:

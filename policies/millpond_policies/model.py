@@ -54,7 +54,10 @@ class EditionView:
     memory: Memory = field(default_factory=Memory)
     freshness: Freshness = Freshness.MISSING
     evidence: Evidence = field(default_factory=Evidence)  # since the present step of a rollout began
-    stuck: str | None = None  # why its servers do not start, e.g. ImagePullBackOff
+    stuck: str | None = None  # why its servers do not start, in a sentence
+    refused: bool = (
+        False  # what is ordered and not there does not come: a quota, or another rule, refuses more
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,6 +64,8 @@ class _Case:
         needed = self.size.needed
         if needed is not None:
             wanted = clamp(self.app, needed + self._broken(needed))
+            if wanted > self.kept and self.view.refused:
+                return self.hold(Reason.PODS_REFUSED)  # orders would pile up, and all come at once later
             if wanted > self.kept:
                 return self.grow(wanted, self.size.reason)
         if self.view.freshness is not Freshness.FRESH:

@@ -24,8 +24,6 @@ POD = Pod(
     ready=True,
     gate=True,
     gate_since_s=1001.0,
-    unschedulable=False,
-    waiting=None,
     retire=None,
     deletion_cost=None,
 )

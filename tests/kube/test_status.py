@@ -6,6 +6,7 @@ import pytest
 
 from millpond.kube.gates import wanted_gate
 from millpond.kube.objects import Pod, RetireIntent
+from millpond.kube.obstacles import Obstacle
 from millpond.kube.resolve import Problem, Resolver
 from millpond.kube.routes import app_routes
 from millpond.kube.status import status
@@ -16,6 +17,7 @@ from millpond_policies.reasons import Reason
 from kube.builders import POD, app, holdings, retiring, sibling
 
 NOW_S = 1_800_000_000.0
+NO_ROOM = Obstacle(reason=Reason.SERVERS_UNSCHEDULABLE, text="no node takes it: Insufficient cpu")
 
 
 def view(*states: ServerState, minimum: int = 1) -> App:
@@ -68,7 +70,7 @@ def test_a_decision_is_recorded_once():
             id="no server yet: not ready",
         ),
         pytest.param(
-            status(app(), holdings(sibling("b", unschedulable=True)), view(), None, (), NOW_S),
+            status(app(), holdings(sibling("b", obstacle=NO_ROOM)), view(), None, (), NOW_S),
             {"Ready": ("False", "ServersUnschedulable")},
             id="no room on any node: said so",
         ),

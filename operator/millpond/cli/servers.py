@@ -61,8 +61,8 @@ def _state(found: Pod) -> tuple[str, float | None, str | None]:
 
 
 def _obstacle(found: Pod) -> str | None:
-    if found.unschedulable:
-        return "no node has room for it"
     if found.containers_ready:
         return "the routers do not send to it yet"
-    return found.waiting or (None if found.node else "not on a node yet")
+    if found.obstacle is not None:
+        return found.obstacle.text
+    return None if found.node else "not on a node yet"

@@ -7,9 +7,11 @@ from millpond.api.approval import submission
 from millpond.api.elasticapp import ElasticAppSpec
 from millpond.api.names import API_VERSION, LABEL_APP, LABEL_EDITION, edition_object
 from millpond.api.template import template_hash
-from millpond.kube import paths, rollouts
+from millpond.clock import Clock, steady_s
+from millpond.kube import paths, refusals, rollouts
 from millpond.kube.client import Api
-from millpond.kube.errors import Conflict, Forbidden, Invalid, NotFound
+from millpond.kube.errors import ClusterError, Conflict, Forbidden, Invalid, NotFound
+from millpond.kube.refused import Refused
 from millpond.kube.resolve import Candidate, Problem
 from millpond.kube.template import server_template
 from millpond.kube.world import Holdings, World
@@ -20,12 +22,12 @@ Raw = dict[str, Any]
 
 
 class Editions:
-    """Makes what is missing. Remembers which templates the API server has refused, so that it asks once."""
+    """Makes what is missing. Remembers what the API server has refused, so that it does not ask every second."""
 
-    def __init__(self, api: Api, world: World) -> None:
+    def __init__(self, api: Api, world: World, clock: Clock = steady_s) -> None:
         self.api = api
         self.world = world
-        self._refused: dict[str, Problem] = {}  # by app uid, generation and template hash
+        self._refused = Refused(clock)
 
     async def ensure(self, app: Candidate, holdings: Holdings) -> Problem | None:
         """Make the Edition that spec names, and a ReplicaSet for each edition that has none.
@@ -47,7 +49,7 @@ class Editions:
         needed = (spec.edition, rollouts.active(app, holdings))
         for name, edition in holdings.editions.items():
             if name not in holdings.sets and (name in needed or holdings.pods_of(name)):
-                await self._create_set(app, spec, edition, holdings)
+                problem = await self._create_set(app, spec, edition, holdings) or problem
         await self._forget_oldest(app, spec, holdings)
         return problem
 
@@ -66,20 +68,21 @@ class Editions:
         self, app: Candidate, spec: ElasticAppSpec, holdings: Holdings
     ) -> Problem | None:
         digest = template_hash(raw_template(app))
-        seen = f"{app.uid}/{app.generation}/{digest}"
-        if seen in self._refused:
-            return self._refused[seen]
+        seen = (app.uid, f"{app.generation}/{digest}")
+        if (known := self._refused.get(*seen)) is not None:
+            return known
+        clash = pool_conflict(app)
+        if clash is not None:
+            return clash
         body = new_edition(app, spec, digest)
         try:
             await self._dry_run(app, spec, body)
             created = await self.api.create(paths.editions(app.namespace), body)
         except Conflict:
             return self._namesake(app, spec, body["metadata"]["name"])
-        except (Invalid, Forbidden) as refused:
-            problem = Problem(reason=Reason.INVALID_TEMPLATE, message=f"spec.template: {refused}")
-            self._refused = {k: v for k, v in self._refused.items() if not k.startswith(app.uid)}
-            self._refused[seen] = problem
-            return problem
+        except (Invalid, Forbidden) as error:
+            problem = Problem(reason=Reason.INVALID_TEMPLATE, message=f"spec.template: {_told(error)}")
+            return self._refused.add(*seen, problem, for_good=isinstance(error, Invalid))
         self.world.editions.store.own(created)
         holdings.editions[spec.edition] = created
         return None
@@ -103,23 +106,69 @@ class Editions:
             "metadata": {**template["metadata"], "name": f"{edition['metadata']['name']}-dry-run"},
             "spec": template["spec"],
         }
-        await self.api.create(paths.pods(app.namespace), pod, dry_run=True)
+        try:
+            await self.api.create(paths.pods(app.namespace), pod, dry_run=True)
+        except Forbidden as error:
+            if not refusals.of_the_moment(error.message):
+                raise
+        plain = replicaset_object(app, spec, edition, serves=False, owned=False)
+        try:  # what only a ReplicaSet is refused for, such as restartPolicy Never
+            await self.api.create(paths.replicasets(app.namespace), plain, dry_run=True)
+        except Conflict:
+            pass
+        except Forbidden as error:
+            if not refusals.of_the_moment(error.message):
+                raise
 
     async def _create_set(
         self, app: Candidate, spec: ElasticAppSpec, edition: Raw, holdings: Holdings
-    ) -> None:
+    ) -> Problem | None:
         name = edition["spec"]["edition"]
+        seen = (edition["metadata"]["uid"], f"set/{app.generation}")
+        if (known := self._refused.get(*seen)) is not None:
+            return known
         serves = rollouts.active(app, holdings) == name
         body = replicaset_object(app, spec, edition, serves=serves)
         try:
             created = await self.api.create(paths.replicasets(app.namespace), body)
         except Conflict:
-            return
+            return None
+        except (Invalid, Forbidden) as error:
+            found = refusals.refusal(said(error))
+            text = f"the ReplicaSet of edition {name} is refused: {found.message}"
+            return self._refused.add(*seen, Problem(reason=found.reason, message=text))
         self.world.replicasets.store.own(created)
         if (
             kept := self.world.replicasets.store.items().get(f"{app.namespace}/{body['metadata']['name']}")
         ) is not None:
             holdings.sets[name] = kept
+        return None
+
+
+def pool_conflict(app: Candidate) -> Problem | None:
+    """A node selector that contradicts the pool's: silently one of them would lose."""
+    own = (raw_template(app).get("spec") or {}).get("nodeSelector") or {}
+    pools = app.pool.node_selector if app.pool is not None else {}
+    for key, value in sorted(pools.items()):
+        if key in own and own[key] != value:
+            pool = app.spec.pool if app.spec else ""
+            text = (
+                f"spec.template.spec.nodeSelector: {key} is {own[key]!r}, but the nodes of pool {pool!r} have "
+                f"{value!r}: leave it out, or name another pool in spec.pool"
+            )
+            return Problem(reason=Reason.POOL_SELECTOR_CONFLICT, message=text)
+    return None
+
+
+def _told(error: ClusterError) -> str:
+    """With what would be right, where the rule is known."""
+    found = refusals.refusal(said(error))
+    return str(error) if found.reason is Reason.PODS_REFUSED else found.message
+
+
+def said(error: ClusterError) -> str:
+    """Without the request that it was said to."""
+    return error.message.partition(": ")[2] or error.message
 
 
 def raw_template(app: Candidate) -> Raw:
@@ -148,8 +197,12 @@ def new_edition(app: Candidate, spec: ElasticAppSpec, digest: str) -> Raw:
     }
 
 
-def replicaset_object(app: Candidate, spec: ElasticAppSpec, edition: Raw, *, serves: bool) -> Raw:
+def replicaset_object(
+    app: Candidate, spec: ElasticAppSpec, edition: Raw, *, serves: bool, owned: bool = True
+) -> Raw:
+    """``owned`` False: to ask whether it would be taken, before its owner exists."""
     name = edition["metadata"]["name"]
+    owners = [_owner(API_VERSION, "Edition", name, edition["metadata"]["uid"])] if owned else []
     labels = {LABEL_APP: app.name, LABEL_EDITION: edition["spec"]["edition"]}
     return {
         "apiVersion": "apps/v1",
@@ -158,9 +211,7 @@ def replicaset_object(app: Candidate, spec: ElasticAppSpec, edition: Raw, *, ser
             "name": name,
             "namespace": app.namespace,
             "labels": labels,
-            "ownerReferences": [
-                _owner(API_VERSION, "Edition", name, edition["metadata"]["uid"]),
-            ],
+            "ownerReferences": owners,
         },
         "spec": {
             "replicas": first_replicas(spec, edition, serves=serves),

@@ -8,6 +8,7 @@ from millpond.clock import rfc3339
 from millpond.kube.objects import RetireIntent
 from millpond.kube.observe import paused_until_s
 from millpond.kube.resolve import Candidate, Problem
+from millpond.kube.troubles import limiting, trouble, worst
 from millpond.kube.world import Holdings
 from millpond_policies import rollout
 from millpond_policies.actions import Steer, Verdict
@@ -49,12 +50,12 @@ def facts(
     if problem is not None:
         yield Fact(type="Ready", holds=False, reason=problem.reason, message=problem.message)
     elif view is not None:
-        yield _ready(view, holdings)
+        yield _ready(view, holdings, now_s)
     if view is None:
         return
     yield _draining(view, holdings)
-    yield _rolling_out(replace(view, progress=_newest(view, verdicts)))
-    yield _limited(view, verdicts)
+    yield _rolling_out(replace(view, progress=_newest(view, verdicts)), holdings, now_s)
+    yield _limited(view, holdings, verdicts, now_s)
     yield from _metrics(app, view, {c["type"]: c for c in before}, now_s, trouble)
     if app.spec and app.spec.mode is not Mode.MANUAL:
         yield from _replicas_ignored(app)
@@ -66,12 +67,15 @@ def _newest(view: App, verdicts: Iterable[Verdict]) -> Progress | None:
     return told[-1] if told else view.progress
 
 
-def _rolling_out(view: App) -> Fact:
+def _rolling_out(view: App, holdings: Holdings | None, now_s: float) -> Fact:
     last, going = view.progress, rollout.under_way(view)
     if last is None:
         reason = Reason.NEW_EDITION if going else Reason.AS_EXPECTED
         return Fact(type="RollingOut", holds=going, reason=reason, message="")
     text = f"{last.origin} -> {last.edition}: {last.message}"
+    stuck = trouble(holdings, last.edition, now_s) if going else None
+    if stuck is not None and stuck.message not in text:
+        text = f"{text}; {stuck.message}"
     return Fact(type="RollingOut", holds=going, reason=last.reason, message=text)
 
 
@@ -96,21 +100,17 @@ def _paused(app: Candidate, now_s: float) -> Fact:
     return Fact(type="Paused", holds=True, reason=Reason.PAUSED, message=text)
 
 
-def _ready(view: App, holdings: Holdings | None) -> Fact:
+def _ready(view: App, holdings: Holdings | None, now_s: float) -> Fact:
     serving = count(view.servers, ServerState.SERVING)
     floor = view.manual_servers if view.mode is Mode.MANUAL else view.min_servers
     if serving >= floor:
         text = f"at least {floor} of its servers get requests"
         return Fact(type="Ready", holds=True, reason=Reason.AS_EXPECTED, message=text)
-    stuck = next((p for p in (holdings.pods if holdings else ()) if p.unschedulable), None)
-    if stuck is not None:
-        text = f"no node of pool has room for {stuck.name}"
-        return Fact(type="Ready", holds=False, reason=Reason.SERVERS_UNSCHEDULABLE, message=text)
-    waiting = next((p for p in (holdings.pods if holdings else ()) if p.waiting), None)
+    found = worst(holdings, view.serving, now_s)
     reason = Reason.SERVERS_STARTING if serving else Reason.NO_SERVER_READY
-    text = f"fewer than {floor} servers get requests" + (
-        f"; {waiting.name} waits: {waiting.waiting}" if waiting else ""
-    )
+    if found is not None and found.reason is not None:
+        reason = found.reason
+    text = f"fewer than {floor} servers get requests" + (f"; {found.message}" if found else "")
     return Fact(type="Ready", holds=False, reason=reason, message=text)
 
 
@@ -132,7 +132,10 @@ def _until(intent: RetireIntent | None) -> str:
     return f" (until {rfc3339(intent.deadline_s)}{streams if later else ''})"
 
 
-def _limited(view: App, verdicts: Sequence[Verdict]) -> Fact:
+def _limited(view: App, holdings: Holdings | None, verdicts: Sequence[Verdict], now_s: float) -> Fact:
+    short = limiting(holdings, (view.serving, view.edition), now_s)
+    if short is not None and short.reason is not None:
+        return Fact(type="Limited", holds=True, reason=short.reason, message=short.message)
     hard = {
         Reason.AT_CEILING: f"spec.servers.max is {view.max_servers}, and more would be needed",
         Reason.SLA_UNATTAINABLE: "more servers did not help: the limit lies behind them",

@@ -7,6 +7,8 @@ from typing import Any
 
 from millpond.api.names import GATE, LABEL_APP, LABEL_EDITION, RETIRE_ANNOTATION
 from millpond.clock import from_rfc3339
+from millpond.kube.obstacles import Obstacle, obstacle
+from millpond.kube.refusals import Refusal, refusal
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 VICTIM_ANNOTATION = (
@@ -85,13 +87,12 @@ class Pod:
     ready: bool
     gate: bool | None  # None: never set
     gate_since_s: float | None
-    unschedulable: bool
-    waiting: str | None  # why a container waits, e.g. ImagePullBackOff
     retire: RetireIntent | None
     deletion_cost: str | None
     decision: str | None = None  # the newest that changed it, as JSON
     gone_by_s: float | None = None  # when its grace period ends, once it is being deleted
     disrupted: bool = False  # somebody is about to end it: an eviction, a node that shuts down
+    obstacle: Obstacle | None = None  # what keeps it from serving
 
     @property
     def key(self) -> str:
@@ -138,19 +139,13 @@ def pod(raw: Mapping[str, Any]) -> Pod:
         ready=true("Ready"),
         gate=None if gate is None else gate["status"] == "True",
         gate_since_s=_at(gate.get("lastTransitionTime")) if gate else None,
-        unschedulable=conditions.get("PodScheduled", {}).get("reason") == "Unschedulable",
-        waiting=next((w for c in containers if (w := _waiting(c))), None),
         retire=RetireIntent.load(annotations.get(RETIRE_ANNOTATION), meta["uid"]),
         deletion_cost=annotations.get(DELETION_COST),
         decision=annotations.get(DECISION_ANNOTATION),
         gone_by_s=_at(meta.get("deletionTimestamp")),
         disrupted=true("DisruptionTarget"),
+        obstacle=obstacle(raw),
     )
-
-
-def _waiting(container: Mapping[str, Any]) -> str | None:
-    waiting = (container.get("state") or {}).get("waiting")
-    return None if not waiting else str(waiting.get("reason", ""))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +165,7 @@ class ReplicaSet:
     victim_uid: str | None
     deleting: bool
     decision: str | None = None  # the newest that changed it, as JSON
+    refusal: Refusal | None = None  # why the API server refuses it more pods
 
     @property
     def key(self) -> str:
@@ -195,7 +191,16 @@ def replicaset(raw: Mapping[str, Any]) -> ReplicaSet:
         victim_uid=annotations.get(VICTIM_ANNOTATION),
         deleting="deletionTimestamp" in meta,
         decision=annotations.get(DECISION_ANNOTATION),
+        refusal=_refusal(status),
     )
+
+
+def _refusal(status: Mapping[str, Any]) -> Refusal | None:
+    conditions = {c["type"]: c for c in status.get("conditions") or ()}
+    failure = conditions.get("ReplicaFailure", {})
+    if failure.get("status") != "True" or failure.get("reason") != "FailedCreate":
+        return None
+    return refusal(str(failure.get("message") or ""))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

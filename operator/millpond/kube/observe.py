@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 
 from millpond.api.dynamicpool import Zone
-from millpond.kube import rollouts
+from millpond.kube import rollouts, troubles
 from millpond.kube.knowledge import Knowledge
 from millpond.kube.objects import Pod, ReplicaSet
 from millpond.kube.resolve import Candidate
@@ -94,13 +94,15 @@ def _edition_view(
     app: Candidate, holdings: Holdings, name: str, knowledge: Knowledge, now_s: float
 ) -> EditionView:
     known = knowledge.of(app.key, name, holdings.editions.get(name))
+    stuck = troubles.trouble(holdings, name, now_s)
     return EditionView(
         name=name,
         ordered=holdings.sets[name].replicas,
         memory=known.memory,
         freshness=known.freshness(now_s),
         evidence=known.evidence,
-        stuck=next((pod.waiting for pod in holdings.pods_of(name) if pod.waiting), None),
+        stuck=stuck.message if stuck else None,
+        refused=troubles.refused(holdings, name),
     )
 
 

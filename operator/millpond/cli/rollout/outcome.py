@@ -11,7 +11,9 @@ from millpond_policies.reasons import Reason
 from millpond_policies.release import Needs, Phase
 
 # The operator does nothing more about an app with one of these; only another spec helps.
-_REFUSALS = frozenset({Reason.INVALID_SPEC, Reason.INVALID_TEMPLATE, Reason.EDITION_CONFLICT})
+_REFUSALS = frozenset(
+    {Reason.INVALID_SPEC, Reason.INVALID_TEMPLATE, Reason.EDITION_CONFLICT, Reason.POOL_SELECTOR_CONFLICT}
+)
 _NEVER = "9999"  # the year in which windows open that never open
 _FINAL = frozenset(phase for phase in Phase if phase.final)
 

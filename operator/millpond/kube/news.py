@@ -1,0 +1,67 @@
+"""Events about what a cycle found: editions that are made and retire, servers that do not come."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from millpond.kube.events import Event, Events, Type
+from millpond.kube.resolve import Candidate
+from millpond.kube.troubles import Trouble, trouble
+from millpond.kube.world import Holdings
+from millpond_policies.reasons import Reason
+
+_Key = tuple[str, str]  # app UID, edition
+
+
+@dataclass(slots=True)
+class News:
+    """Says what changed since it said something last: what lasts is in the conditions."""
+
+    _troubles: dict[_Key, Trouble] = field(default_factory=dict)
+    _states: dict[_Key, str] = field(default_factory=dict)
+
+    def tell(
+        self,
+        events: Events,
+        candidates: Mapping[str, Candidate],
+        holdings: Mapping[str, Holdings],
+        now_s: float,
+    ) -> None:
+        troubles, states = {}, {}
+        for key, app in candidates.items():
+            held = holdings[key]
+            for name, raw in held.editions.items():
+                about = (app.uid, name)
+                states[about] = str((raw.get("status") or {}).get("state") or "")
+                if self._states.get(about, "Retired") != states[about] == "Retired":
+                    events.post(_retired(app, name))
+                found = trouble(held, name, now_s)
+                if found is None or found.reason is None:
+                    continue
+                troubles[about] = found
+                if self._troubles.get(about) != found:
+                    events.post(_troubled(app, name, found, found.reason))
+        self._troubles, self._states = troubles, states
+
+
+def created(events: Events, app: Candidate, editions: Iterable[str]) -> None:
+    for name in editions:
+        events.post(
+            _event(app, Reason.EDITION_CREATED, f"edition {name} was made from spec.template", (name,))
+        )
+
+
+def _retired(app: Candidate, name: str) -> Event:
+    return _event(app, Reason.EDITION_RETIRED, f"edition {name} has no servers any more", (name,))
+
+
+def _troubled(app: Candidate, name: str, found: Trouble, reason: Reason) -> Event:
+    text = f"edition {name}: {found.message}"
+    return _event(app, reason, text, (name, found.message), kind=Type.WARNING)
+
+
+def _event(
+    app: Candidate, reason: Reason, text: str, dedupe: tuple[object, ...], kind: Type = Type.NORMAL
+) -> Event:
+    return Event(
+        key=app.key, uid=app.uid, kind="ElasticApp", reason=reason, message=text, type=kind, dedupe=dedupe
+    )
