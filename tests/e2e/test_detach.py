@@ -224,6 +224,14 @@ def test_killed_after_each_write_it_goes_on_and_a_server_that_was_draining_goes(
     assert len(pods) == 2
     assert all(is_ready(p) for p in pods)
 
+    product.start_operator()  # somebody comes back: what was detached is none of the operator's business
+    manifest = yaml.safe_load((tmp_path / "kept" / f"{namespace}.web.yaml").read_text())
+    manifest["spec"]["edition"] = "v2"
+    product.apply(manifest)
+    product.wait_serving(namespace, 2)
+    assert {p["metadata"]["uid"] for p in pods} < {p["metadata"]["uid"] for p in product.pods(namespace)}
+    assert product.ask(f"web.{namespace}.test").status_code == 200
+
 
 def test_one_app_is_not_detached_while_the_operator_sees_to_others_and_a_dry_run_changes_nothing(
     product: Product, namespace: str, tmp_path: Path
