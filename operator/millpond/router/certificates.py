@@ -1,8 +1,8 @@
 """The certificates that a router shows to clients: one folder for each, as a mounted Secret of type kubernetes.io/tls.
 
 A client gets the one whose names have the host that it asks for (SNI; `*.` counts for one label); who asks for none of
-them gets the first by the folder's name. A renewed one is taken up when its files are renamed into place; until it
-fits, the one before stays.
+them gets the first by the folder's name. A renewed one is taken up when its files are renamed into place. While one of
+them does not fit (half written, the wrong key), all stay as they were before: Envoy takes them up together.
 """
 
 from collections.abc import Mapping, Sequence

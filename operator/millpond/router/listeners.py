@@ -80,7 +80,8 @@ def _origin(trusted_hops: int) -> Json:
         "use_remote_address": True,
         "xff_num_trusted_hops": trusted_hops,
         "preserve_external_request_id": trusted_hops > 0,
-        "internal_address_config": {"unix_sockets": False},
+        # Without any, private addresses would be internal, and those could change timeouts and retries.
+        "internal_address_config": {"cidr_ranges": [{"address_prefix": "255.255.255.255", "prefix_len": 32}]},
     }
     if trusted_hops == 0:
         package = f"{_TYPES}.http.early_header_mutation.header_mutation.v3"
