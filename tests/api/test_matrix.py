@@ -129,9 +129,18 @@ def _fill(land: Land, places: dict[str, tuple[p.Resource, ...]]) -> None:
     for place, resources in places.items():
         for resource in resources:
             if not resource.part:
-                made = MANIFESTS[resource.plural]
-                answer = land.http.post(land.path(place, resource, one=False), json=made)
-                assert answer.is_success, answer.text
+                _make(land.http, land.path(place, resource, one=False), MANIFESTS[resource.plural])
+
+
+def _make(http: httpx.Client, path: str, made: Manifest) -> None:
+    """The API server's policies learn of our kinds some seconds after it serves those."""
+
+    def is_made() -> bool:
+        answer = http.post(path, json=made)
+        assert answer.is_success, answer.text
+        return True
+
+    eventually(is_made, 30, f"{path} takes a new object")
 
 
 @pytest.mark.parametrize("who", p.WHO)
