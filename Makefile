@@ -11,8 +11,9 @@ IMAGE_PYTHON := 3.11
 IMAGE_ARCH ?= $(subst arm64,aarch64,$(shell uname -m))
 WHEELHOUSE := build/wheelhouse
 SBOM := build/sbom/millpond.cdx.json
+HELM ?= helm
 
-.PHONY: demo demo-rollout test test-long lint bench crds wheelhouse sbom image lock clean
+.PHONY: demo demo-rollout test test-long lint bench crds manifests wheelhouse sbom image lock clean
 demo: $(STAMP)
 	$(BIN)/millpond demo surge $(DEMO_ARGS)
 
@@ -37,8 +38,15 @@ bench: $(STAMP)
 crds: $(STAMP)
 	$(BIN)/python -m millpond.api.schema charts/millpond/crds
 
+# For the embedded cluster, which has no helm.
+manifests: $(STAMP)
+	{ echo "# Made by \`make manifests\` from charts/millpond: what the embedded cluster applies, where there is no helm."; \
+	  printf 'apiVersion: v1\nkind: Namespace\nmetadata:\n  name: millpond-system\n'; \
+	  $(HELM) template millpond charts/millpond --namespace millpond-system --kube-version 1.37.0 --show-only templates/operator/rbac.yaml; \
+	} > operator/millpond/cluster/manifests/identity.yaml
+
 # What the images are built from, for Linux with this machine's processor: the only step that needs the network.
-wheelhouse: $(WHEELHOUSE)/runtime.done $(WHEELHOUSE)/sample-app.done $(WHEELHOUSE)/project.done
+wheelhouse: $(WHEELHOUSE)/runtime.done $(WHEELHOUSE)/sample-app.done $(WHEELHOUSE)/project.done $(SBOM)
 
 MANYLINUX = $(foreach glibc,$(shell seq 5 36),--platform manylinux_2_$(glibc)_$(IMAGE_ARCH)) \
 	$(foreach year,1 2010 2014,--platform manylinux$(year)_$(IMAGE_ARCH))
@@ -67,7 +75,7 @@ $(SBOM): requirements-runtime.lock pyproject.toml | $(STAMP)
 	touch $@
 
 # ENGINE is docker or podman, else the first of them that runs; the build itself has no network.
-image: wheelhouse $(SBOM)
+image: wheelhouse
 	@engine="$(ENGINE)"; for each in docker podman; do \
 		[ -n "$$engine" ] || ! $$each info >/dev/null 2>&1 || engine=$$each; done; \
 	[ -n "$$engine" ] || { echo "make image: neither docker nor podman runs here; start one, or name it: make image ENGINE=podman" >&2; exit 1; }; \

@@ -5,8 +5,10 @@ from typing import Any
 import yaml
 
 from millpond import paths
+from millpond.cluster.chart import IDENTITY
 
-DOCUMENTS = list(yaml.safe_load_all((paths.chart() / "templates" / "rbac.yaml").read_text()))
+FILES = (IDENTITY, paths.chart() / "templates" / "roles.yaml")
+DOCUMENTS = [document for file in FILES for document in yaml.safe_load_all(file.read_text())]
 
 
 def rules(kind: str, name: str) -> list[dict[str, Any]]:

@@ -88,7 +88,7 @@ def test_optional_fields_of_a_status_may_be_null_and_those_of_a_spec_may_not() -
     assert "nullable" not in app["spec"]["properties"]["affinity"]
 
 
-@pytest.mark.parametrize("name", ["rbac.yaml", "admission.yaml"])
+@pytest.mark.parametrize("name", ["roles.yaml", "admission.yaml"])
 def test_the_templates_are_plain_yaml_and_no_helm_expressions(name: str) -> None:
     text = (paths.chart() / "templates" / name).read_text()
     assert "{{" not in text

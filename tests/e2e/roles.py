@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from millpond import paths
 from millpond.cluster import kubeconfig
+from millpond.cluster.chart import IDENTITY
 from millpond.cluster.embedded import Cluster
 
 from waiting import eventually
@@ -20,7 +20,7 @@ CLUSTER_WIDE = {"slapolicies", "dynamicpools", "nodes", "namespaces", "dynamicpo
 
 def _rules() -> list[Raw]:
     """What the operator needs in a namespace: its cluster-wide role without what is cluster-wide."""
-    documents = yaml.safe_load_all((paths.chart() / "templates" / "rbac.yaml").read_text())
+    documents = yaml.safe_load_all(IDENTITY.read_text())
     (role,) = (d for d in documents if d["kind"] == "ClusterRole" and d["metadata"]["name"] == NAME)
     rules = ({**r, "resources": [n for n in r["resources"] if n not in CLUSTER_WIDE]} for r in role["rules"])
     return [rule for rule in rules if rule["resources"]]
@@ -28,7 +28,7 @@ def _rules() -> list[Raw]:
 
 def _own() -> list[Raw]:
     """What it needs where it is itself: Lease and Secrets."""
-    documents = yaml.safe_load_all((paths.chart() / "templates" / "rbac.yaml").read_text())
+    documents = yaml.safe_load_all(IDENTITY.read_text())
     (role,) = (d for d in documents if d["kind"] == "Role" and d["metadata"]["name"] == NAME)
     rules: list[Raw] = role["rules"]
     return rules

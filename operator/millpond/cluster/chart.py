@@ -9,8 +9,11 @@ from millpond.cluster.errors import KubectlError
 
 NAMESPACE = "millpond-system"
 SERVICE_ACCOUNT = "millpond-operator"
+IDENTITY = Path(__file__).with_name("manifests") / "identity.yaml"
+"""What `helm install` gives the operator by default: its account and rights, in its usual namespace."""
 _TOKEN_VALID = "87600h"
-_TEMPLATES = ("rbac.yaml", "admission.yaml")
+_PLAIN = ("roles.yaml", "admission.yaml")
+"""Templates of the chart that are the same for everybody; the operator's own rights are rendered in `manifests/`."""
 _ADMITTED_S, _PROBED_EVERY_S = 60.0, 0.5
 _NOT_YET = "There can be a delay"
 _PROBE = """
@@ -27,14 +30,11 @@ def install(kubectl: Kubectl) -> None:
     """Apply what is in the chart (again), and wait until the API server serves the custom resources."""
     chart = paths.chart()
     definitions = sorted((chart / "crds").glob("*.yaml"))
-    templates = [path for name in _TEMPLATES if (path := chart / "templates" / name).exists()]
-    if definitions:
-        _apply(kubectl, definitions)
-        files = [f"--filename={path}" for path in definitions]
-        kubectl("wait", "--for=condition=Established", "--timeout=60s", *files)
-    if templates:
-        _apply(kubectl, templates)
-        _wait_admitted(kubectl)
+    _apply(kubectl, definitions)
+    files = [f"--filename={path}" for path in definitions]
+    kubectl("wait", "--for=condition=Established", "--timeout=60s", *files)
+    _apply(kubectl, [IDENTITY, *(chart / "templates" / name for name in _PLAIN)])
+    _wait_admitted(kubectl)
 
 
 def _wait_admitted(kubectl: Kubectl) -> None:
