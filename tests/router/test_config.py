@@ -2,6 +2,8 @@
 
 import pytest
 
+from millpond.api.protocol import Protocol
+from millpond.kube.routes import app_routes
 from millpond.router.config import (
     AppRoutes,
     EditionRoute,
@@ -14,6 +16,7 @@ from millpond.router.config import (
 )
 from millpond.router.target import Board
 
+from kube import builders as apps
 from router.world import app
 
 GOOD = AppRoutes(
@@ -68,6 +71,16 @@ BOTH = _previews(
             _with(matches=(Match(host="a.test", path_prefix="a"),)),
             "path prefix 'a': must start with / and have no space, ? or #",
             id="relative path",
+        ),
+        pytest.param(
+            _with(matches=(Match(host="a.test", timeout_s=0.0),)),
+            "timeout 0 s of a.test: must be 0.001 to 86400",
+            id="no time",
+        ),
+        pytest.param(
+            _with(matches=(Match(host="a.test", idle_timeout_s=86_401),)),
+            "idle timeout 86401 s of a.test: must be 0.001 to 86400",
+            id="silence for more than a day",
         ),
         pytest.param(
             _with(matches=(Match(host="a.test", path_prefix="/a?b"),)),
@@ -148,3 +161,15 @@ def test_publishing_the_same_again_changes_nothing() -> None:
     assert first.rejected.keys() == {"bad"}
     assert board.publish(app(endpoint) | {"bad": GOOD}) is first
     assert board.publish(app(endpoint)) is not first
+
+
+def test_protocol_and_limits_are_those_of_the_app() -> None:
+    limited = {"host": "cart.test", "pathPrefix": "/quick", "timeout": "1m30s", "idleTimeout": "500ms"}
+    candidate = apps.app(protocol="GRPC", routes=[{"host": "cart.test"}, limited])
+    routes = app_routes(candidate, apps.holdings(apps.POD))
+    assert routes is not None
+    assert routes.protocol is Protocol.GRPC
+    assert routes.matches == (
+        Match(host="cart.test"),
+        Match(host="cart.test", path_prefix="/quick", timeout_s=90.0, idle_timeout_s=0.5),
+    )
