@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from millpond_policies.actions import Because, Hold, Refused, Verdict
-from millpond_policies.model import App, EditionView, Freshness, Mode, ServerState
+from millpond_policies.model import App, EditionView, Freshness, Mode, Server, ServerState
 from millpond_policies.moves import Why, down, up
 from millpond_policies.reasons import Reason
 from millpond_policies.sizing import Size, kept, missed, size
@@ -64,8 +64,8 @@ class _Case:
         needed = self.size.needed
         if needed is not None:
             wanted = clamp(self.app, needed + self._broken(needed))
-            if wanted > self.kept and self.view.refused:
-                return self.hold(Reason.PODS_REFUSED)  # orders would pile up, and all come at once later
+            if self.view.refused and wanted > self.kept:  # orders would pile up, and all come at once later
+                wanted = min(wanted, self.kept + len(self._there(ServerState.DRAINING)))
             if wanted > self.kept:
                 return self.grow(wanted, self.size.reason)
         if self.view.freshness is not Freshness.FRESH:
@@ -99,8 +99,14 @@ class _Case:
             return 0
         return min(needed, len(self.app.servers_of(self.view.name, ServerState.UNHEALTHY)))
 
+    def _there(self, *states: ServerState) -> tuple[Server, ...]:
+        return self.app.servers_of(self.view.name, *states)
+
     def _why_steady(self, needed: int) -> Reason:
-        starting = self.app.servers_of(self.view.name, ServerState.PENDING, ServerState.STARTING)
+        starting = self._there(ServerState.PENDING, ServerState.STARTING)
+        there = self._there(ServerState.SERVING, ServerState.UNHEALTHY)
+        if self.view.refused and needed > len(starting) + len(there):
+            return Reason.PODS_REFUSED
         if self.size.reason is Reason.SLA_UNATTAINABLE:
             return Reason.SLA_UNATTAINABLE
         if needed > self.kept:

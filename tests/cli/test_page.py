@@ -36,7 +36,9 @@ def intent(uid: str) -> Manifest:
 
 def test_each_server_says_what_it_does() -> None:
     pulling = server("pulling")
-    pulling["status"]["containerStatuses"] = [{"state": {"waiting": {"reason": "ImagePullBackOff"}}}]
+    pulling["status"]["containerStatuses"] = [
+        {"name": "web", "image": "web:1", "state": {"waiting": {"reason": "ErrImageNeverPull"}}}
+    ]
     found = servers(
         [
             server("ending", deletionTimestamp=rfc3339(DEADLINE_S)),
@@ -50,7 +52,12 @@ def test_each_server_says_what_it_does() -> None:
     assert [(s.name, s.state, s.until, s.why) for s in found] == [
         ("up", "serving", None, None),
         ("new", "starting", None, "not on a node yet"),
-        ("pulling", "starting", None, "ImagePullBackOff"),
+        (
+            "pulling",
+            "starting",
+            None,
+            "image 'web:1' of container web cannot be pulled: imagePullPolicy is Never, and the node does not have it",
+        ),
         ("unrouted", "starting", None, "the routers do not send to it yet"),
         ("draining", "draining", rfc3339(DEADLINE_S), "LoadFell"),
         ("ending", "ending", rfc3339(DEADLINE_S), None),

@@ -9,6 +9,8 @@ from millpond.kube import troubles
 from millpond.kube.objects import pod, replicaset
 from millpond.kube.obstacles import obstacle
 from millpond.kube.refusals import of_the_moment, refusal
+from millpond.kube.refused import Refused
+from millpond.kube.resolve import Problem
 from millpond.kube.world import Holdings
 from millpond_policies.reasons import Reason
 
@@ -169,6 +171,12 @@ NODES = "0/3 nodes are available: "
             id="a claim that is not bound",
         ),
         pytest.param(
+            made({"containerStatuses": [container(state=RUNS)]}),
+            None,
+            ("container app runs, and its probes have not found it ready",),
+            id="a server that is not ready yet",
+        ),
+        pytest.param(
             made(waiting("ContainerCreating"), volumes=[{"name": "c", "configMap": {"name": "shop"}}]),
             None,
             (f"since {CREATED}", "configMap shop", "kubectl describe pod cart-v1-a -n shop"),
@@ -187,7 +195,9 @@ def test_what_keeps_a_pod_from_serving(raw: Raw, reason: Reason | None, says: tu
 @pytest.mark.parametrize(
     ("status", "spec"),
     [
-        pytest.param({"containerStatuses": [container(state=RUNS)]}, {}, id="a server that starts"),
+        pytest.param(
+            {"containerStatuses": [container(state=RUNS, ready=True)]}, {}, id="a server that is ready"
+        ),
         pytest.param(
             {"containerStatuses": [container(state=RUNS, ready=True, lastState=ended(1))]},
             {},
@@ -196,7 +206,7 @@ def test_what_keeps_a_pod_from_serving(raw: Raw, reason: Reason | None, says: tu
         pytest.param(
             {
                 "initContainerStatuses": [container(state=ended(0))],
-                "containerStatuses": [container(state=RUNS)],
+                "containerStatuses": [container(state=RUNS, ready=True)],
             },
             {},
             id="an init container that did its work",
@@ -264,6 +274,11 @@ QUOTA = (
             "maximum cpu usage",
         ),
         (
+            'Pod "web-v1-6s5wz" is invalid: spec: "64Mi": must be less than or equal to memory limit of 32Mi',
+            Reason.LIMIT_RANGE_REFUSES,
+            'spec: "64Mi"',
+        ),
+        (
             'pods "a" is forbidden: violates PodSecurity "restricted:latest": hostPort',
             Reason.POD_SECURITY_REFUSES,
             "hostPort",
@@ -279,6 +294,7 @@ QUOTA = (
         "a quota",
         "a quota that wants limits",
         "a LimitRange",
+        "a limit by default",
         "Pod Security",
         "no such PriorityClass",
         "a webhook",
@@ -340,3 +356,16 @@ def test_the_same_pod_is_named_while_several_have_the_same_trouble() -> None:
         assert found is not None
         assert found.message.startswith("pod cart-v1-a: ")
     assert troubles.trouble(Holdings(pods=[replace(p, deleting=True) for p in pods]), "v1", NOW_S) is None
+
+
+def test_what_was_refused_is_asked_again_ever_more_rarely() -> None:
+    now = [0.0]
+    refused = Refused(lambda: now[0])
+    problem, asked = Problem(reason=Reason.INVALID_TEMPLATE, message="no"), []
+    while now[0] < 3000:
+        if refused.get("uid", "3/hash") is None:
+            asked.append(now[0])
+            refused.add("uid", "3/hash", problem)
+        now[0] += 1
+    assert asked == [0, 30, 90, 210, 450, 930, 1530, 2130, 2730]
+    assert refused.get("uid", "4/hash") is None, "another spec is asked at once"

@@ -20,6 +20,11 @@ QUIET = after_load(10, 3)  # one server is enough
 BUSY = after_load(52, 2)  # two are needed
 
 
+def refused(given: App) -> App:
+    """The API server makes no more pods for it."""
+    return replace(given, editions=tuple(replace(e, refused=True) for e in given.editions))
+
+
 @pytest.mark.parametrize(
     ("given", "verdict"),
     [
@@ -50,6 +55,19 @@ BUSY = after_load(52, 2)  # two are needed
             id="a server without a node counts as well: ordering more would not find room either",
         ),
         pytest.param(app(serving(1), BUSY, max_servers=1), "Hold AtCeiling", id="never above the ceiling"),
+        pytest.param(
+            refused(app(serving(1), BUSY)), "Hold PodsRefused", id="a quota refuses more: nothing is ordered"
+        ),
+        pytest.param(
+            refused(app(serving(1), BUSY, ordered=2)),
+            "Hold PodsRefused",
+            id="a quota refuses what is ordered: no more is",
+        ),
+        pytest.param(
+            refused(app((*serving(1), server("leaving", DRAINING)), BUSY)),
+            "CancelRetire leaving ForecastAboveCapacity",
+            id="a quota refuses more: one that drains may stay nevertheless",
+        ),
         pytest.param(
             app((*serving(1), server("leaving", DRAINING)), BUSY),
             "CancelRetire leaving ForecastAboveCapacity",

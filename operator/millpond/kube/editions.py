@@ -82,7 +82,7 @@ class Editions:
             return self._namesake(app, spec, body["metadata"]["name"])
         except (Invalid, Forbidden) as error:
             problem = Problem(reason=Reason.INVALID_TEMPLATE, message=f"spec.template: {_told(error)}")
-            return self._refused.add(*seen, problem, for_good=isinstance(error, Invalid))
+            return self._refused.add(*seen, problem)
         self.world.editions.store.own(created)
         holdings.editions[spec.edition] = created
         return None

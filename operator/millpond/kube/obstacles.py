@@ -76,6 +76,8 @@ def _of_container(container: Raw, kind: str) -> Obstacle | None:
         text = f"{kind} {name} cannot be created: {short(said) or why}{_missing(said)}"
         return Obstacle(reason=Reason.CONTAINER_CONFIG_ERROR, text=text)
     crash = _crash(container, state, kind)
+    if crash is None and kind == "container" and "running" in state and not container.get("ready"):
+        return Obstacle(reason=None, text=f"container {name} runs, and its probes have not found it ready")
     if crash is not None or not why or why in _CREATING:
         return crash
     return Obstacle(reason=None, text=f"{kind} {name} waits: {why}")

@@ -18,7 +18,7 @@ class Refusal:
     message: str
 
 
-_TRIED = re.compile(r'^.*?pods? "[^"]*" is forbidden: ')
+_TRIED = re.compile(r'^.*?pods? "[^"]*" is (forbidden|invalid): ', re.IGNORECASE)
 _USED = re.compile(r", used: .*?(?=, limited: )")
 _RULES = (
     (
@@ -35,6 +35,11 @@ _RULES = (
         re.compile(r"(maximum|minimum) .*(usage|limit)|limit to request ratio"),
         Reason.LIMIT_RANGE_REFUSES,
         "stay within the namespace's LimitRange, or change it",
+    ),
+    (
+        re.compile(r"must be less than or equal to \w+ limit"),
+        Reason.LIMIT_RANGE_REFUSES,
+        "request no more than the limit, which is the container's own or the default of the namespace's LimitRange",
     ),
     (
         re.compile(r"violates PodSecurity"),

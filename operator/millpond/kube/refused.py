@@ -1,7 +1,5 @@
 """What the API server has refused, so that it is not asked every second."""
 
-import math
-
 from millpond.clock import Clock
 from millpond.kube.resolve import Problem
 
@@ -20,11 +18,10 @@ class Refused:
         known = self._known.get(uid)
         return known[1] if known and known[0] == what and self._clock() < known[2] else None
 
-    def add(self, uid: str, what: str, problem: Problem, *, for_good: bool = False) -> Problem:
+    def add(self, uid: str, what: str, problem: Problem) -> Problem:
         known = self._known.get(uid)
         same = known is not None and known[0] == what
         first_s, most_s = ASK_AGAIN_S
         rest_s = min(most_s, 2 * known[3]) if known and same else first_s
-        again_s = math.inf if for_good else self._clock() + rest_s
-        self._known[uid] = (what, problem, again_s, rest_s)
+        self._known[uid] = (what, problem, self._clock() + rest_s, rest_s)
         return problem
