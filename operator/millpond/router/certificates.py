@@ -1,10 +1,12 @@
 """The certificates that a router shows to clients: one folder for each, as a mounted Secret of type kubernetes.io/tls.
 
 A client gets the one whose names have the host that it asks for (SNI; `*.` counts for one label); who asks for none of
-them gets the first by the folder's name. A renewed one is taken up when its files are renamed into place. While one of
-them does not fit (half written, the wrong key), all stay as they were before: Envoy takes them up together.
+them gets the first by the folder's name. A renewed one is taken up when its files are renamed into place; one that does
+not fit (half written, the wrong key) leaves the one before. Names that a certificate did not have when the router
+started are found as long as all fit.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -20,6 +22,7 @@ Json: TypeAlias = dict[str, Any]
 _CERTIFICATE, _KEY = "tls.crt", "tls.key"
 _CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 _RSA_BITS = 2048
+_HOST = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 
 
 def find(folder: Path) -> tuple[Sequence[Path], Sequence[str]]:
@@ -66,6 +69,30 @@ def _private(file: Path) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey:
     if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
         raise ValueError(f"{file}: the key is neither RSA nor one of an elliptic curve")
     return key
+
+
+def by_names(folders: Sequence[Path]) -> Mapping[tuple[str, ...], Sequence[Path]]:
+    """The certificates of the same host names together (RSA and EC, say); a name belongs to the first that has it."""
+    found: dict[tuple[str, ...], list[Path]] = {}
+    for folder in folders:
+        found.setdefault(_hosts(_leaf(folder / _CERTIFICATE)), []).append(folder)
+    taken: set[str] = set()
+    distinct: dict[tuple[str, ...], Sequence[Path]] = {}
+    for names, some in found.items():
+        if rest := tuple(name for name in names if name not in taken):
+            distinct[rest] = some
+            taken.update(rest)
+    return distinct
+
+
+def _hosts(certificate: x509.Certificate) -> tuple[str, ...]:
+    """Those that Envoy can look for: no wildcards inside a label."""
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return ()
+    names = {name.lower() for name in found.get_values_for_type(x509.DNSName)}
+    return tuple(sorted(filter(_HOST.fullmatch, names)))
 
 
 def secret_files(folders: Sequence[Path]) -> Mapping[str, Json]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from millpond.router.certificates import transport_socket
+from millpond.router.certificates import by_names, transport_socket
 from millpond.router.resources import ADS_SOURCE, HTTP2_WINDOWS, ROUTES
 from millpond.router.routes import STATEFUL_SESSION
 
@@ -46,9 +46,28 @@ def apps_listeners(edge: Edge, secrets: Path) -> Sequence[Json]:
     """`secrets`: the folder with the files that `certificates.secret_files` made."""
     made = [_apps_listener("apps", edge.listen, edge)]
     if edge.listen_tls is not None:
-        made.append(_apps_listener("apps-tls", edge.listen_tls, edge))
-        made[1]["filter_chains"][0]["transport_socket"] = transport_socket(edge.certificates, secrets)
+        made.append(_by_tls(_apps_listener("apps-tls", edge.listen_tls, edge), edge.certificates, secrets))
     return made
+
+
+def _by_tls(listener: Json, folders: Sequence[Path], secrets: Path) -> Json:
+    """One chain for each certificate, so that a broken one holds up no other, and one with all for other names."""
+    (plain,) = listener["filter_chains"]
+    chains = [
+        {
+            **plain,
+            "filter_chain_match": {"server_names": names},
+            "transport_socket": transport_socket(some, secrets),
+        }
+        for names, some in by_names(folders).items()
+    ]
+    inspector = {"@type": f"{_TYPES}.filters.listener.tls_inspector.v3.TlsInspector"}
+    return {
+        **listener,
+        "listener_filters": [{"name": "envoy.filters.listener.tls_inspector", "typed_config": inspector}],
+        "filter_chains": chains,
+        "default_filter_chain": {**plain, "transport_socket": transport_socket(folders, secrets)},
+    }
 
 
 def _apps_listener(name: str, address: str, edge: Edge) -> Json:
