@@ -88,7 +88,9 @@ def test_back_on_the_edition_that_serves_while_the_other_one_is_taken_back() -> 
     assert judge(app(progress("Aborted"), wanted="v1")).exit is Exit.DONE
 
 
-@pytest.mark.parametrize("reason", ["InvalidSpec", "InvalidTemplate", "EditionConflict"])
+@pytest.mark.parametrize(
+    "reason", ["InvalidSpec", "InvalidTemplate", "EditionConflict", "PoolSelectorConflict"]
+)
 def test_what_the_operator_refuses_has_failed(reason: str) -> None:
     told = judge(app(conditions=(condition("Ready", "False", reason, "spec.template: no such field"),)))
     assert told.exit is Exit.FAILED
@@ -153,3 +155,16 @@ def test_the_json_has_the_same_keys_always() -> None:
     } <= full.keys()
     assert full["from"] == "v1"
     assert judge(app(seen=None)).as_json().keys() == full.keys()
+
+
+@pytest.mark.parametrize(
+    ("says", "message"),
+    [
+        pytest.param("v1 -> v2: step 1 of 3; pod a: no image", "step 1 of 3; pod a: no image", id="its trouble"),
+        pytest.param("v1 -> v2: step 1 of 3", "step 1 of 3", id="no trouble"),
+        pytest.param("v0 -> v1: step 1 of 3; pod a: no image", "step 1 of 3", id="another rollout's trouble"),
+    ],
+)  # fmt: skip
+def test_what_keeps_the_new_servers_from_coming_is_told_with_the_rollout(says: str, message: str) -> None:
+    going = condition("RollingOut", "True", "NextStep", says)
+    assert judge(app(progress("Progressing"), conditions=(going,))).message == message

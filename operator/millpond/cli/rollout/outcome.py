@@ -105,11 +105,20 @@ def _of_rollout(
         until=rollout.get("until") or None,
         step_at=rollout.get("stepAt") or None,
         reason=rollout.get("reason"),
-        message=rollout.get("message", ""),
+        message=_with_trouble(rollout, status),
     )
     if told.phase == Phase.WAITING and told.needs == Needs.APPROVE and approved:
         return replace(told, needs=None, message="it is approved; the operator has not seen that yet")
     return replace(told, exit=_exit(told, status))
+
+
+def _with_trouble(rollout: Mapping[str, Any], status: Mapping[str, Any]) -> str:
+    """What is recorded of it, and what keeps its servers from coming just now, which its condition says behind that."""
+    message = str(rollout.get("message", ""))
+    now = condition(status.get("conditions") or (), "RollingOut") or {}
+    head, _, rest = str(now.get("message", "")).partition(f"{message}; ")
+    about = f"{rollout.get('from')} -> {rollout.get('edition')}: "
+    return f"{message}; {rest}" if message and rest and head == about else message
 
 
 def _exit(told: Outcome, status: Mapping[str, Any]) -> Exit:
