@@ -13,18 +13,25 @@ WHEELHOUSE := build/wheelhouse
 SBOM := build/sbom/millpond.cdx.json
 HELM ?= helm
 
-.PHONY: demo demo-rollout test test-long lint bench crds manifests wheelhouse sbom image lock clean
+.PHONY: demo demo-rollout test test-long test-kind lint bench crds manifests wheelhouse sbom image lock clean
 demo: $(STAMP)
 	$(BIN)/millpond demo surge $(DEMO_ARGS)
 
 demo-rollout: $(STAMP)
 	$(BIN)/millpond demo rollout $(DEMO_ARGS)
 
+# Files side by side; the end-to-end tests, which wait most of the time, as one of them.
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder
+
 test: lint
-	$(BIN)/python -m pytest $(TEST_ARGS)
+	$(PYTEST) $(TEST_ARGS)
 
 test-long: lint
 	$(BIN)/python -m pytest -m "not kind" $(TEST_ARGS)
+
+# Images and a kind cluster of four nodes, and what only they can show. `make wheelhouse` before does all that needs the network.
+test-kind: wheelhouse
+	$(BIN)/python -m pytest -m kind $(TEST_ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -24,13 +24,6 @@ Object{{spec: Object.spec{{
 """
 
 
-def possible(admin: Admin) -> bool:
-    """Whether this API server changes objects by policies (from Kubernetes 1.36 on)."""
-    return "mutatingadmissionpolicies" in admin.kubectl(
-        "api-resources", "--api-group=admissionregistration.k8s.io", "-o", "name"
-    )
-
-
 def keep(admin: Admin, namespace: str, run: str) -> None:
     """From now on; `run` is the name of the folder below BOOKS. Raises StackError when it does not begin."""
     admin.kubectl("apply", "-f", "-", stdin=json.dumps(_policy(namespace, run)))

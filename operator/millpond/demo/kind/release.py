@@ -86,12 +86,13 @@ class Release:
 
     def routed(self) -> int | None:
         """Requests to apps that all routers have counted so far; None when one does not answer."""
-        counts = []
-        for pod in self.routers():
-            try:
-                ask = ("exec", pod, "--namespace", NAMESPACE, "--", "python3", "-c", _ASK)
-                counts.append(loading.counted(self.cluster.kubectl(*ask)))
-            except KubectlError:
-                return None
+        counts = [self.routed_by(pod) for pod in self.routers()]
         known = [count for count in counts if count is not None]
         return sum(known) if len(known) == len(counts) else None
+
+    def routed_by(self, pod: str) -> int | None:
+        ask = ("exec", pod, "--namespace", NAMESPACE, "--", "python3", "-c", _ASK)
+        try:
+            return loading.counted(self.cluster.kubectl(*ask))
+        except KubectlError:
+            return None
