@@ -1,6 +1,9 @@
 """Pods as users have them: what they bring passes through, and what keeps them from serving is said."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -76,6 +79,14 @@ def told(product: Product, namespace: str, reason: str) -> None:
     eventually(reasons, 20, f"an event {reason}")
 
 
+def shown(product: Product, verb: str, namespace: str) -> str:
+    """What the command prints of the app, in one line however wide the terminal is."""
+    argv = [sys.executable, "-m", "millpond", verb, "web", "-n", namespace]
+    env = {**os.environ, "KUBECONFIG": str(product.cluster.kubeconfig), "COLUMNS": "400"}
+    done = subprocess.run(argv, capture_output=True, text=True, env=env, timeout=30, check=True)
+    return " ".join(done.stdout.split())
+
+
 CRASHED = {"terminated": {"exitCode": 3, "reason": "Error"}}
 
 
@@ -124,6 +135,10 @@ def test_what_a_node_says_of_a_pod_is_why_the_app_is_not_ready(
     assert says in message
     told(product, namespace, reason)
     told(product, namespace, "EditionCreated")
+    for verb in ("status", "explain"):
+        page = shown(product, verb, namespace)
+        assert reason in page, page
+        assert says in page, page
 
 
 def test_a_crash_loop_that_goes_on_is_written_once(product: Product, namespace: str, node: str) -> None:
