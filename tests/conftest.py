@@ -12,7 +12,6 @@ from millpond.cluster.embedded import Cluster, NodeSpec
 
 from waiting import eventually
 
-
 _JUDGE_SPEED = ("test_scaling.py", "test_demo.py", "test_prometheus.py", "test_faults.py", "test_rollouts.py")
 """What they expect comes out differently on a machine that others keep busy."""
 
