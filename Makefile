@@ -13,7 +13,7 @@ WHEELHOUSE := build/wheelhouse
 SBOM := build/sbom/millpond.cdx.json
 HELM ?= helm
 
-.PHONY: demo demo-rollout test test-long test-kind lint bench crds manifests wheelhouse sbom image lock clean
+.PHONY: demo demo-rollout test test-long test-kind lint bench crds manifests docs helm wheelhouse sbom image lock clean
 demo: $(STAMP)
 	$(BIN)/millpond demo surge $(DEMO_ARGS)
 
@@ -51,6 +51,15 @@ manifests: $(STAMP)
 	  printf 'apiVersion: v1\nkind: Namespace\nmetadata:\n  name: millpond-system\n'; \
 	  $(HELM) template millpond charts/millpond --namespace millpond-system --kube-version 1.37.0 --show-only templates/operator/rbac.yaml; \
 	} > operator/millpond/cluster/manifests/identity.yaml
+
+# The tables in the chart's README.
+docs: $(STAMP)
+	PYTHONPATH=tests $(BIN)/python -m chart.tables
+
+# Where a Helm is, built from Go modules if need be: make manifests HELM=$$(make -s helm)
+HELM_MAJOR ?= 3
+helm: $(STAMP)
+	@PYTHONPATH=tests $(BIN)/python -m chart.helms $(HELM_MAJOR)
 
 # What the images are built from, for Linux with this machine's processor: the only step that needs the network.
 wheelhouse: $(WHEELHOUSE)/runtime.done $(WHEELHOUSE)/sample-app.done $(WHEELHOUSE)/project.done $(SBOM)

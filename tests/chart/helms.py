@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -114,3 +115,7 @@ def _file_of(values: Values) -> Iterator[str]:
         json.dump(values, file)
         file.flush()
         yield file.name
+
+
+if __name__ == "__main__":
+    print(find(int(sys.argv[1]), lambda line: print(line, file=sys.stderr)).program)

@@ -3,11 +3,16 @@
 from collections.abc import Iterable
 
 import pytest
+import yaml
+
+from millpond import paths
+from millpond.cluster import chart
 
 from chart.helms import Helm
-from chart.rendering import RELEASE_NAMESPACE, Document, render
+from chart.rendering import RELEASE_NAMESPACE, Document, render, title
 from chart.sets import EVERYTHING, NAMESPACES, SETS
 
+RIGHTS = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
 OPERATOR = {"kind": "ServiceAccount", "name": "millpond-operator", "namespace": RELEASE_NAMESPACE}
 READ = {"get", "list", "watch"}
 CHOSEN = {"watchNamespaces": list(NAMESPACES)}
@@ -117,3 +122,13 @@ def test_only_the_operator_has_a_token_and_nobody_uses_the_default_account(
             pod = document["spec"]["template"]["spec"]
             operator = document["metadata"]["name"] == "millpond-operator"
             assert pod.get("automountServiceAccountToken", True) is operator, document["metadata"]["name"]
+
+
+def test_an_embedded_cluster_gives_the_operator_what_helm_gives_it(helm: Helm) -> None:
+    rendered = yaml.safe_load_all(helm.render(paths.chart(), {}, namespace=chart.NAMESPACE))
+    given = list(yaml.safe_load_all(chart.IDENTITY.read_text()))
+    assert given[0]["kind"] == "Namespace"
+    expected = [
+        d for d in rendered if d and d["kind"] in RIGHTS and d["metadata"]["name"] == "millpond-operator"
+    ]
+    assert sorted(given[1:], key=title) == sorted(expected, key=title), "run `make manifests`"
