@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,14 +14,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from millpond.cluster.ports import free_port
+
 APP = Path(__file__).resolve().parents[2] / "examples" / "sample_app" / "app.py"
 ADDRESS = "127.0.0.1"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((ADDRESS, 0))
-        return int(probe.getsockname()[1])
 
 
 def status(url: str) -> int | None:

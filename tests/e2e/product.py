@@ -13,6 +13,7 @@ import httpx
 from millpond import paths
 from millpond.api.names import LEASE, NAMESPACE
 from millpond.cluster.embedded import Cluster, Process
+from millpond.cluster.ports import free_port
 from millpond.demo.profile import Profile
 
 from waiting import eventually
@@ -242,9 +243,7 @@ class Product:
 
 
 def free_address() -> str:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{s.getsockname()[1]}"
+    return f"127.0.0.1:{free_port()}"
 
 
 def reachable(address: str) -> bool:

@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import socket
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
@@ -14,6 +13,7 @@ import aiohttp
 from aiohttp import web
 
 from millpond.clock import now_s
+from millpond.cluster.ports import free_port
 from millpond.router.config import AppRoutes, EditionRoute, Endpoint, Match
 from millpond.router.control import Published, RouterControl
 from millpond.router.listeners import Edge
@@ -23,12 +23,6 @@ from millpond.router.telemetry import Collected
 from waiting import eventually
 
 HOST = "shop.test"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Server:

@@ -1,7 +1,6 @@
 """A demo on this machine alone: control plane, process nodes, Prometheus, operator, router, and the examples."""
 
 import secrets
-import socket
 import sys
 import tempfile
 import time
@@ -13,7 +12,7 @@ from typing import Self
 import httpx
 
 from millpond import paths
-from millpond.cluster import folders
+from millpond.cluster import folders, ports
 from millpond.cluster.embedded import Cluster, NodeSpec, Process
 from millpond.demo import loading, prometheus
 from millpond.demo.accounts import Processed, read_ledgers
@@ -186,11 +185,7 @@ def _program(settings: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind((_ADDRESS, 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+    found: list[int] = []
+    while len(found) < count:
+        found.append(ports.free_port(found))
+    return found
