@@ -72,7 +72,7 @@ def test_its_pods_are_admitted_where_only_restricted_ones_are(
     cluster: Cluster, release: str, helm: Helm, values: Document
 ) -> None:
     workloads = dict(pods(render(helm, values)))
-    assert {name.partition(" ")[0] for name in workloads} >= {"Deployment", "Pod"}
+    assert {name.partition(" ")[0] for name in workloads} == {"Deployment", "Job", "Pod"}
     _make_accounts(cluster, release, workloads)
     _apply(cluster, _placed(workloads, release))
 
