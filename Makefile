@@ -79,7 +79,7 @@ $(WHEELHOUSE)/sample-app.done: examples/sample_app/requirements.lock $(WHEELHOUS
 	$(DOWNLOAD) --no-index --find-links $(WHEELHOUSE)/runtime --requirement $< --dest $(@:.done=)
 	touch $@
 
-$(WHEELHOUSE)/project.done: pyproject.toml README.md LICENSE $(shell find operator policies charts/millpond examples -type f -not -name '*.pyc') | $(STAMP)
+$(WHEELHOUSE)/project.done: pyproject.toml README.md LICENSE $(shell find operator policies charts/millpond examples -not -name '*.pyc' -not -name __pycache__) | $(STAMP)
 	rm -rf $(@:.done=)
 	$(BIN)/python -m hatchling build --target wheel --directory $(@:.done=) >/dev/null
 	touch $@
@@ -102,10 +102,13 @@ image: wheelhouse
 	build millpond:$(VERSION) Containerfile; \
 	build millpond.dev/sample-app:$(VERSION) examples/sample_app/Containerfile
 
+# Without the network when all of it has been fetched before.
+SYNC = $(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+
 $(STAMP): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	command -v $(BIN)/uv >/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	$(SYNC) --offline 2>/dev/null || $(SYNC)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $(STAMP)
 
