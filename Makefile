@@ -31,7 +31,7 @@ test-long: lint
 
 # Images and a kind cluster of four nodes, and what only they can show. `make wheelhouse` before does all that needs the network.
 test-kind: wheelhouse
-	$(BIN)/python -m pytest -m kind $(TEST_ARGS)
+	$(BIN)/python -m pytest -m kind --durations 20 tests/kind tests/image $(TEST_ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

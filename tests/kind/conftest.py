@@ -20,6 +20,7 @@ from millpond.demo.kind.explain import explain
 from millpond.demo.kind.release import Release
 
 from kind.flow import Flow
+from kind.rotation import Rotation
 from kind.shop import Shop
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,6 +86,12 @@ def url(release: Release) -> str:
     return f"http://127.0.0.1:{release.cluster.host_port(release.node_port)}/"
 
 
+@pytest.fixture(scope="session")
+def rotation(release: Release) -> Rotation:
+    """Of the routers' certificate authority: begins with the first test that wants it, and goes on through others."""
+    return Rotation(release)
+
+
 @pytest.fixture(scope="module")
 def shop(release: Release, url: str) -> Iterator[Shop]:
     """The app of examples/rollout with two servers."""
@@ -97,8 +104,3 @@ def flow(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flow]
     """200 requests a second, from before the first test that wants it until after the last."""
     with Flow.run(shop, tmp_path_factory.mktemp("flow")) as flow:
         yield flow
-
-
-@pytest.fixture
-def out() -> Path:
-    return ROOT / "out"

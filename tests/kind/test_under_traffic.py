@@ -26,12 +26,6 @@ CHART = paths.chart()
 OPERATOR = "app.kubernetes.io/component=operator"
 
 
-@pytest.fixture(scope="module")
-def rotation(release: Release, flow: Flow) -> Rotation:
-    """Goes on through all the tests before the one that waits for its end."""
-    return Rotation(release)
-
-
 def pods(release: Release, namespace: str) -> list[Raw]:
     found = json.loads(release.cluster.kubectl("get", "pods", "-n", namespace, "-o", "json"))
     return list(found["items"])
@@ -42,7 +36,7 @@ def nodes_of(release: Release, namespace: str, prefix: str) -> set[str]:
     return {pod["spec"]["nodeName"] for pod in found}
 
 
-def test_a_router_is_deleted(release: Release, flow: Flow, rotation: Rotation) -> None:
+def test_a_router_is_deleted(release: Release, flow: Flow) -> None:
     victim = release.routers()[0]
     release.cluster.kubectl("delete", "pod", victim, "-n", NAMESPACE, "--timeout=90s")
     release.wait()
@@ -110,8 +104,14 @@ def test_the_release_is_upgraded(release: Release, flow: Flow) -> None:
     options = ("--reuse-values", "--set", f"image.tag={NEXT}", "--wait", "--timeout", "4m")
     release.helm("upgrade", "millpond", str(CHART), *options)
     release.wait()
-    images = {c["image"] for pod in pods(release, NAMESPACE) for c in pod["spec"]["containers"]}
-    assert all(image.endswith(f":{NEXT}") for image in images), images
+
+    def upgraded() -> bool:
+        """Operator and routers, and those of before have ended."""
+        found = [pod for pod in pods(release, NAMESPACE) if pod["metadata"]["name"] != "millpond-test"]
+        images = {c["image"] for pod in found for c in pod["spec"]["containers"]}
+        return len(found) == 3 and all(image.endswith(f":{NEXT}") for image in images)
+
+    eventually(upgraded, 120, "operator and two routers are the upgraded ones")
     flow.goes_on(3)
 
 
@@ -130,4 +130,5 @@ def test_the_release_is_removed_and_nothing_hangs(release: Release, shop: Shop) 
     release.uninstall(print)
     assert not release.exists
     assert shop.kubectl("get", "crd", "elasticapps.millpond.dev", "-o", "name").strip()
-    assert all(pod["status"]["phase"] == "Running" for pod in pods(release, "shop"))
+    assert [pod["status"]["phase"] for pod in pods(release, "shop")] == ["Running"] * 2
+    shop.kubectl("delete", "namespace", "shop", "--timeout=120s")
