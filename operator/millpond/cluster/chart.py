@@ -15,10 +15,14 @@ _TOKEN_VALID = "87600h"
 _PLAIN = ("roles.yaml", "admission.yaml")
 """Templates of the chart that are the same for everybody; the operator's own rights are rendered in `manifests/`."""
 _ADMITTED_S, _PROBED_EVERY_S = 60.0, 0.5
-_NOT_YET = "There can be a delay"
+_IN_EFFECT = "millpond.dev/submitter"
+"""An annotation that the API server adds by itself, once the policies are in effect."""
 _PROBE = """
-{"apiVersion": "millpond.dev/v1alpha1", "kind": "ElasticApp", "metadata": {"name": "probe", "namespace": "default"},
- "spec": {"pool": ""}}
+{"apiVersion": "millpond.dev/v1alpha1", "kind": "ElasticApp",
+ "metadata": {"generateName": "probe-", "namespace": "default"},
+ "spec": {"pool": "probe", "sla": {"policy": "probe"}, "servers": {"max": 1}, "edition": "v1", "port": 8080,
+          "routes": [{"host": "probe.invalid"}],
+          "template": {"spec": {"containers": [{"name": "app", "image": "probe"}]}}}}
 """
 
 
@@ -38,20 +42,21 @@ def install(kubectl: Kubectl) -> None:
 
 
 def _wait_admitted(kubectl: Kubectl) -> None:
-    """The API server's policies learn of new kinds some seconds after those are established.
+    """Policies come into effect some seconds after they were made, and know of new kinds some seconds later still.
 
-    Until then it refuses every ElasticApp as unavailable. The probe is refused as invalid as soon as it is looked at.
+    At first the API server does not heed them, then it refuses every ElasticApp as of a kind not found. It is ready
+    when they have left their mark on one, in a dry run. Raises KubectlError.
     """
-    deadline = time.monotonic() + _ADMITTED_S
-    while True:
+    deadline, create = time.monotonic() + _ADMITTED_S, ("create", "--dry-run=server", "--output=json")
+    said = "the API server does not heed the admission policies yet"
+    while time.monotonic() < deadline:
         try:
-            kubectl("create", "--dry-run=server", "--filename=-", stdin=_PROBE)
-        except KubectlError as error:
-            if _NOT_YET not in str(error):
+            if _IN_EFFECT in kubectl(*create, "--filename=-", stdin=_PROBE):
                 return
-            if time.monotonic() > deadline:
-                raise
+        except KubectlError as error:
+            said = str(error)
         time.sleep(_PROBED_EVERY_S)
+    raise KubectlError(f"no ElasticApp can be made, {_ADMITTED_S:.0f} s after the chart was applied: {said}")
 
 
 def operator_token(kubectl: Kubectl) -> str:
