@@ -234,7 +234,8 @@ class Product:
                 continue
             about = entry.get("objectRef", {})
             if "millpond-operator" in entry["user"]["username"] and about.get("resource") != "leases":
-                found.append({"verb": entry["verb"], "code": entry["responseStatus"]["code"], **about})
+                told = {"verb": entry["verb"], "code": entry["responseStatus"]["code"]}
+                found.append({**told, "dry_run": "dryRun=" in entry["requestURI"], **about})
         return found
 
     def audit_lines(self) -> int:
