@@ -20,8 +20,8 @@ demo: $(STAMP)
 demo-rollout: $(STAMP)
 	$(BIN)/millpond demo rollout $(DEMO_ARGS)
 
-# Files side by side; the end-to-end tests, which wait most of the time, as one of them.
-PYTEST := $(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder
+# Side by side: the end-to-end tests, which wait most of the time, and all others.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 test: lint
 	$(PYTEST) $(TEST_ARGS)
