@@ -20,11 +20,14 @@ demo: $(STAMP)
 demo-rollout: $(STAMP)
 	$(BIN)/millpond demo rollout $(DEMO_ARGS)
 
-# Side by side: the end-to-end tests, which wait most of the time, and all others.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
-
+# What is quick side by side, whole files at a time; then the product under load, which wants the machine for itself.
 test: lint
-	$(PYTEST) $(TEST_ARGS)
+ifdef TEST_ARGS
+	$(BIN)/python -m pytest $(TEST_ARGS)
+else
+	$(BIN)/python -m pytest -n 3 --dist loadfile --ignore tests/e2e
+	$(BIN)/python -m pytest tests/e2e
+endif
 
 test-long: lint
 	$(BIN)/python -m pytest -m "not kind" $(TEST_ARGS)

@@ -12,25 +12,10 @@ from millpond.cluster.embedded import Cluster, NodeSpec
 
 from waiting import eventually
 
-_JUDGE_SPEED = ("test_scaling.py", "test_demo.py", "test_prometheus.py", "test_faults.py", "test_rollouts.py")
-"""What they expect comes out differently on a machine that others keep busy."""
 
-
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files run side by side, each as a whole. The whole product is one group: its load wants a machine of its own.
-
-    In one process it comes last, for its operator sees to every app of the cluster, also to those of other tests.
-    With several it comes first, for it takes longest, and what judges speed last of it, when the others are done.
-    """
-    workers = "PYTEST_XDIST_WORKER" in os.environ
-    items.sort(key=lambda item: (_whole(item) != workers, _whole(item) and item.path.name in _JUDGE_SPEED))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("e2e" if _whole(item) else str(item.path)))
-
-
-def _whole(item: pytest.Item) -> bool:
-    return "e2e" in item.path.parts
+    """The whole product comes last: its operator sees to every app of the cluster, also to those of other tests."""
+    items.sort(key=lambda item: "e2e" in item.path.parts)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
