@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,21 +18,27 @@ from waiting import eventually
 pytestmark = [pytest.mark.integration, pytest.mark.e2e]
 Raw = dict[str, Any]
 LABEL = "millpond.dev/test-pods"
-NODE = "pods-by-hand"  # no kubelet: the test says what one would say
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def node(running: Product) -> Iterator[str]:
-    labels = {**POOL["spec"]["nodeSelector"], LABEL: "by-hand"}
-    running.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE, "labels": labels}})
+    """Without a kubelet: the test says what one would say. A new one for each test, for it is soon thought lost."""
+    name = f"pods-by-hand-{secrets.token_hex(3)}"
+    meta = {"name": name, "labels": {**POOL["spec"]["nodeSelector"], LABEL: "by-hand"}}
+    taint = {
+        "key": LABEL,
+        "value": "by-hand",
+        "effect": "NoSchedule",
+    }  # pods of others would never start here
+    running.apply({"apiVersion": "v1", "kind": "Node", "metadata": meta, "spec": {"taints": [taint]}})
     room = {"cpu": "8", "memory": "8Gi", "pods": "50"}
     ready = {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "by hand"}
     told = {"status": {"capacity": room, "allocatable": room, "conditions": [ready]}}
     running.cluster.kubectl(
-        "patch", "node", NODE, "--subresource=status", "--type=merge", "-p", json.dumps(told)
+        "patch", "node", name, "--subresource=status", "--type=merge", "-p", json.dumps(told)
     )
-    yield NODE
-    running.cluster.kubectl("delete", "node", NODE)
+    yield name
+    running.cluster.kubectl("delete", "node", name)
 
 
 def by_hand(**more: Any) -> Raw:
@@ -146,6 +153,9 @@ def test_a_crash_loop_that_goes_on_is_written_once(product: Product, namespace: 
     tell(product, namespace, waiting("CrashLoopBackOff", "back-off 10s", lastState=CRASHED, restartCount=1))
     said(product, namespace, "Ready", "False", "CrashLoop")
     told(product, namespace, "CrashLoop")
+    said(
+        product, namespace, "MetricsAvailable", "True", "AsExpected"
+    )  # the last that a new app hears of itself
     from_line, seen = product.audit_lines(), product.metric("millpond_cycle_seconds_count")
     for count in range(2, 5):
         more = {"lastState": CRASHED, "restartCount": count}
@@ -259,7 +269,7 @@ def test_an_edition_whose_image_cannot_be_pulled_is_named_and_taken_back(
     product.apply(elastic_app(namespace, edition="v2", template=by_hand(), rollout=how))
 
     def second() -> Raw:
-        (found,) = (p for p in product.pods(namespace) if p["spec"].get("nodeName") == NODE)
+        (found,) = (p for p in product.pods(namespace) if p["spec"].get("nodeName") == node)
         return found
 
     name = eventually(second, 30, "a pod of v2")["metadata"]["name"]
