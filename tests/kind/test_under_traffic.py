@@ -15,6 +15,7 @@ from millpond.demo.kind.explain import explain
 from millpond.demo.kind.release import ROUTER, Release
 
 from kind.conftest import NEXT
+from kind.detached import Detached
 from kind.flow import Flow
 from kind.rotation import Rotation
 from kind.shop import Shop
@@ -31,9 +32,18 @@ def pods(release: Release, namespace: str) -> list[Raw]:
     return list(found["items"])
 
 
+def pods_of(release: Release, selector: str) -> str:
+    return release.cluster.kubectl("get", "pods", "-n", NAMESPACE, "-l", selector, "-o", "name")
+
+
 def nodes_of(release: Release, namespace: str, prefix: str) -> set[str]:
     found = [pod for pod in pods(release, namespace) if pod["metadata"]["name"].startswith(prefix)]
     return {pod["spec"]["nodeName"] for pod in found}
+
+
+@pytest.fixture(scope="module")
+def detached(release: Release, tmp_path_factory: pytest.TempPathFactory) -> Detached:
+    return Detached(release, tmp_path_factory.mktemp("detached"))
 
 
 def test_a_router_is_deleted(release: Release, flow: Flow) -> None:
@@ -115,6 +125,14 @@ def test_the_release_is_upgraded(release: Release, flow: Flow) -> None:
     flow.goes_on(3)
 
 
+def test_servers_are_detached(release: Release, flow: Flow, shop: Shop, detached: Detached) -> None:
+    """The first step of removal. The routers go on, with nobody who tells them anything."""
+    detached.make()
+    flow.goes_on(3)
+    eventually(lambda: not pods_of(release, OPERATOR), 60, "the operator is stopped")
+    assert shop.kubectl("get", "elasticapps,editions", "-n", "shop", "-o", "name") == ""
+
+
 def test_what_helps_to_find_a_fault_is_told(release: Release, shop: Shop) -> None:
     told = explain(release.cluster, ("shop",))
     for part in ("millpond-operator-", f"{ROUTER}-", "get events -n shop", "elasticapp.millpond.dev/shop"):
@@ -125,8 +143,18 @@ def test_not_one_request_was_lost(flow: Flow) -> None:
     print(f"{flow.end()} requests")
 
 
+def test_detached_servers_are_reached_by_the_service_that_was_printed(shop: Shop, detached: Detached) -> None:
+    shop.kubectl("apply", "-n", "shop", "-f", str(detached.services))
+    first, *_ = eventually(lambda: two(detached.reachable()), 60, "both servers are endpoints of the Service")
+    shop.kubectl("delete", "pod", first, "-n", "shop", "--timeout=120s")
+    eventually(lambda: two(detached.reachable() - {first}), 120, "Kubernetes alone replaces a server")
+
+
+def two(names: set[str]) -> set[str] | None:
+    return names if len(names) == 2 else None
+
+
 def test_the_release_is_removed_and_nothing_hangs(release: Release, shop: Shop) -> None:
-    """Without `millpond detach` before: servers run on, and the app can be deleted."""
     release.uninstall(print)
     assert not release.exists
     assert shop.kubectl("get", "crd", "elasticapps.millpond.dev", "-o", "name").strip()
