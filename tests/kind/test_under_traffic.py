@@ -125,18 +125,18 @@ def test_the_release_is_upgraded(release: Release, flow: Flow) -> None:
     flow.goes_on(3)
 
 
+def test_what_helps_to_find_a_fault_is_told(release: Release, shop: Shop) -> None:
+    told = explain(release.cluster, ("shop",))
+    for part in ("millpond-operator-", f"{ROUTER}-", "get events -n shop", "elasticapp.millpond.dev/shop"):
+        assert part in told
+
+
 def test_servers_are_detached(release: Release, flow: Flow, shop: Shop, detached: Detached) -> None:
     """The first step of removal. The routers go on, with nobody who tells them anything."""
     detached.make()
     flow.goes_on(3)
     eventually(lambda: not pods_of(release, OPERATOR), 60, "the operator is stopped")
     assert shop.kubectl("get", "elasticapps,editions", "-n", "shop", "-o", "name") == ""
-
-
-def test_what_helps_to_find_a_fault_is_told(release: Release, shop: Shop) -> None:
-    told = explain(release.cluster, ("shop",))
-    for part in ("millpond-operator-", f"{ROUTER}-", "get events -n shop", "elasticapp.millpond.dev/shop"):
-        assert part in told
 
 
 def test_not_one_request_was_lost(flow: Flow) -> None:
