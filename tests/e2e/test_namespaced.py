@@ -63,6 +63,7 @@ def chosen(running: Product) -> Iterator[Chosen]:
                 yield found
             finally:
                 product.stop()
+                running.start_operator()
                 running.cluster.kubectl("delete", "namespace", later, "--ignore-not-found", "--wait=false")
 
 
