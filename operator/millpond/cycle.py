@@ -165,7 +165,7 @@ class Cycle:
                 await self.writer.write_editions(app, held, self.learner.knowledge)
             except ClusterError as error:
                 log.warning("status of %s: %s", key, error)
-        self.news.tell(self.hands.events, candidates, self._holdings(candidates), now_s)
+        self.news.tell(self.hands.events, candidates, holdings, now_s)
         try:
             await self.writer.write_pools(candidates, holdings)
         except ClusterError as error:

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 from contextlib import suppress
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from millpond.cluster.errors import KubectlError
+from millpond.cluster.ports import free_port
 from millpond.demo.kind.tools import Tools
 from millpond.demo.stack import Say, StackError
 
@@ -163,9 +163,3 @@ def configuration(port: int, books: Path) -> dict[str, object]:
         # Old hosts have control groups of version 1 only, with which kubelets start if they are told to.
         "kubeadmConfigPatches": ["kind: KubeletConfiguration\nfailCgroupV1: false\n"],
     }
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((_ADDRESS, 0))
-        return int(probe.getsockname()[1])
