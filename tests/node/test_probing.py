@@ -53,9 +53,10 @@ def test_readiness_and_liveness_wait_for_startup(pods: Pods) -> None:
 
 def test_a_failed_liveness_probe_restarts_the_container_after_its_grace_period(pods: Pods) -> None:
     stubborn = shell("trap 'echo asked' TERM; echo up; touch alive; while :; do sleep 0.05; done")
-    name = pods.create(stubborn | {"livenessProbe": _exists("alive", initialDelaySeconds=1)})
-    pods.until(name, running, "it runs")
-    (pods.folder(name) / "home" / "alive").unlink(missing_ok=True)
+    up = {"startupProbe": _exists("alive", failureThreshold=100), "livenessProbe": _exists("alive")}
+    name = pods.create(stubborn | up)
+    pods.until(name, lambda p: status_of(p).get("started"), "it has got as far as the file")
+    (pods.folder(name) / "home" / "alive").unlink()
     pod = pods.until(
         name, lambda p: status_of(p)["restartCount"] == 1 and running(p), "it runs again", timeout_s=30
     )
