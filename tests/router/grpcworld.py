@@ -8,11 +8,12 @@ import grpc
 
 from router.world import HOST, Server
 
-ECHO, COUNT, FAIL = "/shop.Cart/Echo", "/shop.Cart/Count", "/shop.Cart/Fail"
+ECHO, COUNT, FAIL, BREAK = "/shop.Cart/Echo", "/shop.Cart/Count", "/shop.Cart/Fail", "/shop.Cart/Break"
 
 
 class GrpcServer(Server):
-    """Echo answers what it got after its own name; Count counts to what it got; Fail ends with that status code."""
+    """Echo answers what it got after its own name; Count counts to what it got; Fail ends with that status code,
+    Break with INTERNAL after it has begun to answer."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -23,6 +24,7 @@ class GrpcServer(Server):
             "Echo": grpc.unary_unary_rpc_method_handler(self._echo),
             "Count": grpc.unary_stream_rpc_method_handler(self._count),
             "Fail": grpc.unary_unary_rpc_method_handler(self._fail),
+            "Break": grpc.unary_stream_rpc_method_handler(self._break),
         }
         self._grpc = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
         self._grpc.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("shop.Cart", handlers),))
@@ -51,6 +53,11 @@ class GrpcServer(Server):
         code = next(code for code in grpc.StatusCode if code.name == request.decode())
         await context.abort(code, "as wanted")
         raise AssertionError("aborted")
+
+    async def _break(self, request: bytes, context: Any) -> AsyncIterator[bytes]:
+        self.requests += 1
+        yield b"so far"
+        await context.abort(grpc.StatusCode.INTERNAL, "no further")
 
 
 def channel(address: str, *, authorities: bytes | None = None, host: str = HOST) -> Any:

@@ -12,8 +12,9 @@ from millpond.clock import now_s
 from millpond.router.config import AppRoutes, EditionRoute, Endpoint, cluster_name
 from millpond.router.control import RouterControl
 from millpond.router.process import RouterProcess
+from millpond.router.telemetry import Collected, EditionSecond
 
-from router.grpcworld import COUNT, ECHO, FAIL, GrpcServer, channel, echo, status
+from router.grpcworld import BREAK, COUNT, ECHO, FAIL, GrpcServer, channel, echo, status
 from router.test_streams import StreamServer
 from router.world import HOST, World, app, editions, free_port
 from waiting import eventually
@@ -84,6 +85,46 @@ async def test_the_end_of_a_call_comes_through_with_its_status(world: World) -> 
     await world.settled(speaking(Protocol.GRPC, app(server.draining)))
     async with channel(router.listen) as line:
         assert await status(line, ECHO, b"") is grpc.StatusCode.UNAVAILABLE
+
+
+@pytest.mark.parametrize("protocol", [Protocol.GRPC, Protocol.HTTP2])
+async def test_a_call_that_ends_by_the_servers_fault_is_an_error(world: World, protocol: Protocol) -> None:
+    """Its HTTP status is 200: what went wrong is in the trailers."""
+    server = await world.server("one", GrpcServer)
+    router = await serving(world, protocol, app(server.endpoint))
+    await world.collected(lambda c: c.complete, "the first report")
+    faults = ["UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"]
+    others = ["NOT_FOUND", "INVALID_ARGUMENT", "RESOURCE_EXHAUSTED", "UNAUTHENTICATED", "CANCELLED"]
+    async with channel(router.listen) as line:
+        for name in faults + others:
+            assert (await status(line, FAIL, name.encode())).name == name
+        broken = line.unary_stream(BREAK)(b"", timeout=10)
+        assert await broken.read() == b"so far"
+        assert await broken.code() is grpc.StatusCode.INTERNAL
+        await echo(line)
+    assert await _counted(world, protocol, 13) == 7
+
+    await world.settled(speaking(protocol, app(server.draining)))
+    async with channel(router.listen) as line:
+        assert await status(line, ECHO, b"") is grpc.StatusCode.UNAVAILABLE
+    assert await _counted(world, protocol, 1) == 1, "what the router answers itself counts once"
+
+
+async def _counted(world: World, protocol: Protocol, calls: int) -> int:
+    """The errors among the next calls."""
+    errors = done = 0
+    streams = protocol is not Protocol.GRPC
+
+    def all_are_in(collected: Collected) -> bool:
+        nonlocal errors, done
+        second = collected.editions.get(EDITION, EditionSecond())
+        done += second.streams if streams else second.requests
+        errors += second.stream_errors if streams else second.errors
+        return done >= calls
+
+    await world.collected(all_are_in, f"{calls} calls are reported")
+    assert done == calls
+    return errors
 
 
 async def test_servers_that_drain_die_and_come_lose_no_call(world: World) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from millpond.api.protocol import GRPC_FAILURES
 from millpond.router.listeners import Edge, apps_listeners, socket_address, stats_listener
 from millpond.router.resources import ADS_SOURCE
 from millpond.router.tls import transport_socket
@@ -22,6 +23,7 @@ _MEASURED = (
     r"cluster\.[^.~]+/[^.~]+\.upstream_rq_(completed|[1-5]xx|active|pending_active|time|retry|cancelled|rx_reset|tx_reset)",
     r"cluster\.[^.~]+/[^.~]+\.membership_(healthy|total)",
     r"cluster\.[^.]+/[^.]+~[^.]+\.upstream_rq_(completed|[1-5]xx)",
+    rf"cluster\.[^.]+/[^.]+\.grpc\.({'|'.join(map(str, GRPC_FAILURES))})",
     r"http\.apps\.downstream_(rq_(total|active|[1-5]xx)|cx_(total|active))",
     r"control_plane\.connected_state",
     r"server\.(live|uptime|memory_allocated)",

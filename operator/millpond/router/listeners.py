@@ -86,6 +86,10 @@ def _apps_listener(name: str, address: str, edge: Edge) -> Json:
                 "name": STATEFUL_SESSION,
                 "typed_config": {"@type": f"{_TYPES}.filters.http.stateful_session.v3.StatefulSession"},
             },
+            {
+                "name": "envoy.filters.http.grpc_stats",
+                "typed_config": {"@type": f"{_TYPES}.filters.http.grpc_stats.v3.FilterConfig"},
+            },
             _ROUTER_FILTER,
         ],
     })  # fmt: skip

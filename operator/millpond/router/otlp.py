@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
 
+from millpond.api.protocol import GRPC_FAILURES
 from millpond.router.config import edition_of, is_streams
 from millpond.router.resources import cluster_of
 from millpond_policies.histogram import BOUNDS_MS
@@ -25,9 +26,12 @@ class EditionCounts:
     errors: int = 0
     sum_ms: float = 0.0
     histogram: tuple[int, ...] = ()
+    failed_calls: int = 0
+    """Of gRPC, by the server's status at their end; those that the router answered itself are also among `errors`."""
     in_flight: int = 0
     streams: int = 0
     stream_errors: int = 0
+    failed_stream_calls: int = 0
 
 
 @dataclass(slots=True)
@@ -108,6 +112,14 @@ def _errors(report: Report, attributes: Attributes, point: Any) -> None:
         _edition(report, cluster).errors += point.as_int
 
 
+def _failed_calls(report: Report, attributes: Attributes, point: Any) -> None:
+    cluster = _cluster(attributes)
+    if is_streams(cluster):
+        _edition(report, cluster).failed_stream_calls += point.as_int
+    else:
+        _edition(report, cluster).failed_calls += point.as_int
+
+
 def _in_flight(report: Report, attributes: Attributes, point: Any) -> None:
     report.measured_s = point.time_unix_nano / 1e9
     _edition(report, _cluster(attributes)).in_flight += point.as_int
@@ -146,6 +158,7 @@ _NOTES: Mapping[str, Callable[[Report, Attributes, Any], None]] = {
     "cluster.endpoint.rq_active": _active,
     "cluster.endpoint.rq_pending_active": _pending,
     "cluster.endpoint.rq_total": _total,
+    **{f"cluster.grpc.{status}": _failed_calls for status in GRPC_FAILURES},
 }
 
 

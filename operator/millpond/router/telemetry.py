@@ -32,7 +32,8 @@ class EditionSecond:
     requests: int = 0
     """Completed ones, however they ended."""
     errors: int = 0
-    """Of these, answered 5xx by the server, or by the router because no server could be reached."""
+    """Of these, answered 5xx by the server, or by the router because no server could be reached, or calls of gRPC that
+    ended with one of GRPC_FAILURES."""
     sum_ms: float = 0.0
     histogram: tuple[int, ...] = histogram.EMPTY
     """Counts over BOUNDS_MS and one for what is above; empty when there were none."""
@@ -42,7 +43,7 @@ class EditionSecond:
     """WebSocket, server-sent events and gRPC: those that were answered (begun), whatever became of them later. All
     other fields are about requests alone."""
     stream_errors: int = 0
-    """Of these, answered 5xx."""
+    """Of these, answered 5xx; calls of gRPC also as with `errors`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,10 +177,11 @@ def _in_flight(name: str, newest: Iterable[Report]) -> int:
 def _sum(counts: Collection[EditionCounts], in_flight: int) -> EditionSecond:
     return EditionSecond(
         requests=sum(c.requests for c in counts),
-        errors=sum(c.errors for c in counts),
+        # What a router answers itself is among both. That servers of gRPC also answer 5xx in the same second is rare.
+        errors=sum(max(c.errors, c.failed_calls) for c in counts),
         sum_ms=sum(c.sum_ms for c in counts),
         histogram=histogram.add(c.histogram for c in counts),
         in_flight=in_flight,
         streams=sum(c.streams for c in counts),
-        stream_errors=sum(c.stream_errors for c in counts),
+        stream_errors=sum(max(c.stream_errors, c.failed_stream_calls) for c in counts),
     )
