@@ -11,13 +11,16 @@ from millpond import paths
 from millpond.api.names import DYNAMICPOOL, EDITION, ELASTICAPP, SLAPOLICY
 from millpond.cluster.embedded import Cluster, KubectlError
 
-from api.manifests import BAD, GOOD, MODULES, TEMPLATE, UNKNOWN_FIELDS, Bad, Manifest, manifest
+from api.bad_apps import BAD_APPS, UNKNOWN_FIELDS
+from api.bad_policies import BAD_POLICIES
+from api.good import GOOD
+from api.manifests import MODULES, TEMPLATE, Bad, Manifest, manifest
 from api.server import Refused, Server
 
 pytestmark = pytest.mark.integration
 
 
-@pytest.mark.parametrize("bad", [pytest.param(bad, id=bad.story) for bad in BAD])
+@pytest.mark.parametrize("bad", [pytest.param(bad, id=bad.story) for bad in (*BAD_POLICIES, *BAD_APPS)])
 def test_a_bad_manifest_is_refused_with_field_value_and_what_is_right(dry: Server, bad: Bad) -> None:
     with pytest.raises(Refused) as refused:
         dry.create(bad.manifest, dry_run=True)

@@ -11,10 +11,15 @@ from millpond.api.template import template_hash
 from millpond_policies.model import Goal, GoalKind, Mode
 from millpond_policies.strategy import Strategy
 
-from api.manifests import BAD, GOOD, MODULES, TEMPLATE, UNKNOWN_FIELDS, Bad, Manifest, manifest
+from api.bad_apps import BAD_APPS, UNKNOWN_FIELDS
+from api.bad_policies import BAD_POLICIES
+from api.good import GOOD
+from api.manifests import MODULES, TEMPLATE, Bad, Manifest, manifest
 
 
-@pytest.mark.parametrize("bad", [pytest.param(bad, id=bad.story) for bad in (*BAD, *UNKNOWN_FIELDS)])
+@pytest.mark.parametrize(
+    "bad", [pytest.param(bad, id=bad.story) for bad in (*BAD_POLICIES, *BAD_APPS, *UNKNOWN_FIELDS)]
+)
 def test_a_bad_spec_is_refused_with_field_value_and_what_is_right(bad: Bad) -> None:
     with pytest.raises(SpecError) as refused:
         MODULES[bad.kind].parse(bad.manifest)

@@ -1,0 +1,77 @@
+"""Manifests that are right, with their stories."""
+
+from millpond.api.names import DYNAMICPOOL, EDITION, ELASTICAPP, SLAPOLICY
+
+from api.manifests import AVERAGE, NONE, PERCENTILE, goal, manifest, window
+
+GOOD = (
+    ("the shortest app", manifest(ELASTICAPP)),
+    ("as many servers at most as at least", manifest(ELASTICAPP, {"servers": {"min": 3, "max": 3}})),
+    ("an app parked by hand", manifest(ELASTICAPP, {"mode": "Manual", "replicas": 0})),
+    (
+        "an app with everything",
+        manifest(
+            ELASTICAPP,
+            {
+                "sla.source": "prometheus",
+                "sla.prometheus": {"preset": "open-liberty", "labels": {"app": 'a "quoted" \\ value'}},
+                "paused": {"until": "2030-01-31T18:00:00.5+01:00", "reason": "the database moves"},
+                "routes": [
+                    {"host": "shop.example.com"},
+                    {"host": "shop.example.com", "pathPrefix": "/cart/v2"},
+                    {"host": "127.0.0.1", "pathPrefix": "/~a"},
+                ],
+                "affinity": {"cookie": "MILLPOND"},
+                "drain": {"timeout": "1h"},
+                "template.metadata": {"labels": {"team": "red"}, "annotations": {"a": "b"}},
+                "template.spec.nodeSelector": {"disk": "fast"},
+            },
+        ),
+    ),
+    (
+        "a canary with everything",
+        manifest(
+            ELASTICAPP,
+            {
+                "historyLimit": 0,
+                "affinity.cookie": "MILLPOND",
+                "drain": {"timeout": "1m", "sessionTimeout": "60s", "streamTimeout": "24h"},
+                "rollout": {
+                    "strategy": "Canary",
+                    "groupSize": 2,
+                    "steps": [
+                        {"header": {"name": "x-canary", "value": "yes, please"}, "approval": True},
+                        {"weight": 1, "pause": "0s"},
+                        {"weight": 99, "pause": "24h"},
+                    ],
+                    "approval": True,
+                    "preview": {"header": "x-millpond-edition", "host": "preview.shop.example", "servers": 4},
+                    "soak": "0s",
+                    "deadline": "10s",
+                    "analysis": {"minRequests": 10},
+                    "paused": True,
+                    "promote": {"edition": "v2", "step": 1},
+                    "abort": "v3",
+                    "emergency": 'the shop is down; "all" of it',
+                    "major": True,
+                },
+                "changeWindows": [
+                    {"start": "22:00", "end": "06:00", "timeZone": "Europe/Berlin", "days": ["Mon", "Tue"]},
+                    {"start": "00:00", "end": "00:00", "timeZone": "America/Argentina/Buenos_Aires"},
+                    {"start": "12:00", "end": "13:00", "timeZone": "Etc/GMT-5", "days": ["Sun"]},
+                ],
+            },
+        ),
+    ),
+    ("a canary with the usual steps", manifest(ELASTICAPP, {"rollout.strategy": "Canary"})),
+    ("streams that drain as long as requests", manifest(ELASTICAPP, {"drain.streamTimeout": "30s"})),
+    ("a pool with a change window", manifest(DYNAMICPOOL, window())),
+    ("a goal of 5 minutes", manifest(SLAPOLICY, goal(AVERAGE, target="5m"))),
+    ("a goal of a millisecond", manifest(SLAPOLICY, goal(AVERAGE, target="1ms"))),
+    ("a goal in parts", manifest(SLAPOLICY, goal(PERCENTILE, target="1m1.5s", percentile=99))),
+    ("no goal", manifest(SLAPOLICY, goal(NONE))),
+    ("a policy for two namespaces", manifest(SLAPOLICY, {"allowedNamespaces": ["a", "b-2"]})),
+    ("a pool of all nodes", manifest(DYNAMICPOOL, {"nodeSelector": {}, "zone": "Static"})),
+    ("a pool by several labels", manifest(DYNAMICPOOL, {"nodeSelector": {"a.b/c-d": "E_f.g", "x": ""}})),
+    ("an edition", manifest(EDITION)),
+)
