@@ -28,6 +28,15 @@ def test_every_helm_renders_the_same(each_helm: Helm, helm: Helm, values: Docume
     assert len(titles) == len(set(titles)), "no object is there twice"
 
 
+def test_every_object_is_found_by_its_label(helm: Helm) -> None:
+    labels = {
+        title(document): document["metadata"].get("labels", {}) for document in render(helm, EVERYTHING)
+    }
+    assert [
+        what for what, known in labels.items() if known.get("app.kubernetes.io/part-of") != "millpond"
+    ] == []
+
+
 @pytest.fixture(scope="module")
 def taken() -> set[str]:
     """Documents that the API server found valid: what many values have in common is tried once."""
