@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from millpond.cluster import ports, releases, versions
+from millpond.cluster import releases, versions
+from millpond.ports import free_port
 
 ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 ETCD = f"etcd-{versions.ETCD}-linux-{ARCHITECTURE}"
@@ -139,7 +140,7 @@ def test_a_program_that_the_server_lacks_does_not_keep_the_others_away(
 def test_a_server_that_refuses_connections_is_tried_once_for_all_programs(
     tmp_path: Path, told: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nowhere = f"http://127.0.0.1:{ports.free_port()}"
+    nowhere = f"http://127.0.0.1:{free_port()}"
     monkeypatch.setenv(releases.KUBERNETES_BASE, nowhere)
     monkeypatch.setenv(releases.ETCD_BASE, nowhere)
     releases.fetch_all(versions.PROGRAMS, tmp_path, told.append)

@@ -14,7 +14,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from millpond.cluster.ports import free_port
+from millpond.ports import free_port
 
 APP = Path(__file__).resolve().parents[2] / "examples" / "sample_app" / "app.py"
 ADDRESS = "127.0.0.1"

@@ -13,8 +13,8 @@ import httpx
 from millpond import paths
 from millpond.api.names import LEASE, NAMESPACE
 from millpond.cluster.embedded import Cluster, Process
-from millpond.cluster.ports import free_port
 from millpond.demo.profile import Profile
+from millpond.ports import free_port
 
 from waiting import eventually
 

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from millpond.prom.process import free_port
+from millpond.ports import free_port
 from millpond.prom.reader import PromReader
 from millpond.prom.response import Response, response_time
 

@@ -13,7 +13,7 @@ import aiohttp
 from aiohttp import web
 
 from millpond.clock import now_s
-from millpond.cluster.ports import free_port
+from millpond.ports import free_port
 from millpond.router.config import AppRoutes, EditionRoute, Endpoint, Match
 from millpond.router.control import Published, RouterControl
 from millpond.router.listeners import Edge

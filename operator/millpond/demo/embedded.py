@@ -12,13 +12,14 @@ from typing import Self
 import httpx
 
 from millpond import paths
-from millpond.cluster import folders, ports
+from millpond.cluster import folders
 from millpond.cluster.embedded import Cluster, NodeSpec, Process
 from millpond.demo import loading, prometheus
 from millpond.demo.accounts import Processed, read_ledgers
 from millpond.demo.scenario import Scenario
 from millpond.demo.served import NotServed, status, wait_until_served
 from millpond.demo.stack import Say, StackError
+from millpond.ports import free_port
 
 _ADDRESS = "127.0.0.1"
 _STARTED_S = 60.0
@@ -187,5 +188,5 @@ def _program(settings: Mapping[str, str]) -> tuple[str, ...]:
 def _free_ports(count: int) -> list[int]:
     found: list[int] = []
     while len(found) < count:
-        found.append(ports.free_port(found))
+        found.append(free_port(found))
     return found

@@ -2,17 +2,16 @@
 
 import json
 import os
-import socket
 import time
 import urllib.request
 from collections.abc import Iterable, Mapping
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from millpond.ports import free_port
 from millpond.prom.errors import PromUnavailable
 
 
@@ -104,9 +103,3 @@ def _write(file: Path, text: str) -> None:
     new = file.with_suffix(".new")
     new.write_text(text)
     os.replace(new, file)
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

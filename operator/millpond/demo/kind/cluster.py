@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from millpond.cluster.errors import KubectlError
-from millpond.cluster.ports import free_port
 from millpond.demo.kind.tools import Tools
 from millpond.demo.stack import Say, StackError
+from millpond.ports import free_port
 
 NODE_PORT = 30080
 WORKERS = 3
