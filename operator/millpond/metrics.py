@@ -46,6 +46,8 @@ class Metrics:
             ["namespace", "app", "what"],
             registry=self.registry,
         )
+        self._counted: set[str] = set()
+        self._cut: set[str] = set()
         self._cycle = Histogram(
             "millpond_cycle_seconds",
             "Duration of one pass of observe, plan, apply",
@@ -59,6 +61,11 @@ class Metrics:
     def apps(self, figures: Mapping[str, AppFigures]) -> None:
         """All apps there are, by namespace/name."""
         self._live.apps = dict(figures)
+        # Prometheus sees an increase only of what was there before: the first request that is cut must not be missed.
+        for app in figures.keys() - self._counted:
+            self._count(app, 0, 0)
+        for app in self._counted - figures.keys() - self._cut:
+            self._forget(app)
 
     def routers(self, by_state: Mapping[str, int]) -> None:
         """How many routers are connected, silent …"""
@@ -78,9 +85,19 @@ class Metrics:
         self._seen.labels(resource).inc()
 
     def cut(self, app: str, requests: int, streams: int) -> None:
-        """A server was removed at its drain deadline."""
+        """A server was removed at its drain deadline. This is still shown when the app is gone."""
+        self._cut.add(app)
+        self._count(app, requests, streams)
+
+    def _count(self, app: str, requests: int, streams: int) -> None:
+        self._counted.add(app)
         for what, number in (("request", requests), ("stream", streams)):
             self._unfinished.labels(*app.split("/", 1), what).inc(number)
+
+    def _forget(self, app: str) -> None:
+        self._counted.discard(app)
+        for what in ("request", "stream"):
+            self._unfinished.remove(*app.split("/", 1), what)
 
     def cycle_took(self, seconds: float) -> None:
         self._cycle.observe(seconds)

@@ -123,11 +123,11 @@ class Product:
         self.operator = self._run("operator", argv)
         return self.operator
 
-    def start_router(self, name: str) -> Process:
+    def start_router(self, name: str, *options: str) -> Process:
         listen = self.addresses.setdefault(name, free_address())
         stats = self.stats.setdefault(name, free_address())
         argv = ["router", "--name", name, "--xds", self.xds, "--listen", listen, "--stats", stats]
-        argv += ["--accept-seconds", "1"]
+        argv += ["--accept-seconds", "1", *options]
         self.routers[name] = self._run(name, argv)
         eventually(lambda: reachable(listen), 30, f"router {name} listens")
         return self.routers[name]

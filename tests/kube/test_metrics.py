@@ -19,6 +19,21 @@ def test_an_unknown_response_time_is_absent_not_zero() -> None:
     assert "millpond_response_ms{" not in metrics.text().decode()
 
 
+def test_unfinished_requests_are_counted_from_zero_on_so_that_prometheus_sees_the_first() -> None:
+    metrics = Metrics()
+    metrics.apps({"shop/web": AppFigures(desired=1, ready=1), "shop/news": AppFigures(desired=1, ready=1)})
+    series = 'millpond_unfinished_total{{app="{}",namespace="shop",what="{}"}} {}'
+    for what in ("request", "stream"):
+        assert series.format("web", what, "0.0") in metrics.text().decode()
+    metrics.cut("shop/web", 2, 1)
+    metrics.apps({})
+    text = metrics.text().decode()
+    assert series.format("web", "request", "2.0") in text, "told even though the app is gone"
+    assert "news" not in text
+    metrics.apps({"shop/web": AppFigures(desired=1, ready=1)})
+    assert series.format("web", "stream", "1.0") in metrics.text().decode()
+
+
 def test_what_is_counted() -> None:
     metrics = Metrics()
     metrics.decided("Grow", Reason.GOAL_EXCEEDED)

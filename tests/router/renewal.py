@@ -3,12 +3,18 @@
 import asyncio
 import contextlib
 import itertools
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from cryptography import x509
+
 from millpond.router.authority import Signed
+from millpond.router.process import RouterProcess
+
+from router.world import World
 
 T = TypeVar("T")
 
@@ -24,6 +30,20 @@ def mount(folder: Path, leaf: Signed, trusted: bytes) -> None:
             (folder / name).symlink_to(f"..data/{name}")
     (folder / "..next").symlink_to(version.name)
     (folder / "..next").rename(folder / "..data")
+
+
+def end(signed: Signed) -> float:
+    """When it ends, in seconds since 1970."""
+    return x509.load_pem_x509_certificates(signed.certificate)[0].not_valid_after_utc.timestamp()
+
+
+async def ends(world: World, router: RouterProcess, of: str = "listener") -> dict[str, float]:
+    """What a router's statistics say on when its certificates end, by name."""
+    async with world.http.get(f"http://{router.stats}/stats/prometheus") as answer:
+        text = await answer.text()
+    metric = f"envoy_{of}_ssl_certificate_expiration_unix_time_seconds"
+    found = re.findall(rf'^{metric}\{{envoy_tls_certificate="([^"]+)".*\}} (\d+)$', text, re.MULTILINE)
+    return {name: float(value) for name, value in found}
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ from millpond.router.certificates import find
 from millpond.router.process import RouterProcess
 
 from router.grpcworld import COUNT, GrpcServer, channel, echo
-from router.renewal import mount, requests
+from router.renewal import end, ends, mount, requests
 from router.test_grpc import speaking
 from router.test_streams import EVENTS, StreamServer
 from router.world import HOST, World, app, free_port
@@ -273,6 +273,31 @@ async def test_broken_files_leave_the_certificate_before_and_the_others(world: W
         ("renewed.test", "renewed.test"),
     ):
         await eventually(lambda name=name, host=host: _shows(router, name, host), 10, "all are taken up")  # type: ignore[misc]
+
+
+@integration
+async def test_statistics_say_until_when_each_certificate_is_good(world: World) -> None:
+    """So that one which nobody renews is noticed before clients refuse it."""
+    before = {"shop-tls": _aged(0, HOST), "other.wild": _aged(3600, OTHER)}
+    folder = put(world.folder / "c", **before)
+    router = start(world, folder)
+    await world.settled(app())
+    await world.serving(router)
+    assert await ends(world, router) == {
+        "shown-shop-tls": end(before["shop-tls"]),
+        "shown-other%2Ewild": end(before["other.wild"]),
+    }
+    renewed = _aged(-3600, HOST)
+    put(folder, **{"shop-tls": renewed})
+
+    async def taken_up() -> bool:
+        return (await ends(world, router))["shown-shop-tls"] == end(renewed)
+
+    await eventually(taken_up, 10, "the renewed one is there")
+
+
+def _aged(age_s: float, host: str) -> Signed:
+    return TRUST.for_server((host,), now_s() - age_s, LIVES)
 
 
 @integration

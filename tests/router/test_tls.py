@@ -17,7 +17,7 @@ from millpond.router.control import RouterControl
 from millpond.router.process import RouterProcess
 from millpond.router.tls import ServerTls, plain_allowed
 
-from router.renewal import mount, requests
+from router.renewal import end, ends, mount, requests
 from router.world import Answer, World, app, free_port
 from waiting import eventually
 
@@ -228,6 +228,18 @@ async def test_a_router_does_not_listen_to_a_false_operator(
     assert not router.ready()
     line.tls.use(line.server(), line.trust.bundle)
     await world.settled(app())
+
+
+@integration
+async def test_statistics_say_until_when_a_routers_own_certificate_is_good(world: World) -> None:
+    line = Line(world)
+    await line.start()
+    leaf = line.leaf()
+    line.mount(leaf)
+    router = line.router()
+    await world.settled(app())
+    await world.serving(router)
+    assert (await ends(world, router, "cluster"))["identity"] == end(leaf)
 
 
 async def _call(line: Line, leaf: Signed | None, method: str) -> grpc.StatusCode:

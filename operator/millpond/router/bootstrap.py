@@ -25,11 +25,12 @@ _MEASURED = (
     r"cluster\.[^.]+/[^.]+~[^.]+\.upstream_rq_(completed|[1-5]xx)",
     rf"cluster\.[^.]+/[^.]+\.grpc\.({'|'.join(map(str, GRPC_FAILURES))})",
     r"http\.apps\.downstream_(rq_(total|active|[1-5]xx)|cx_(total|active))",
+    r".*\.expiration_unix_time_seconds",
     r"control_plane\.connected_state",
     r"server\.(live|uptime|memory_allocated)",
 )
 
-_UNREPORTED = ("healthy", ".cx_active", ".membership_total")
+_UNREPORTED = ("healthy", ".cx_active", ".membership_total", ".expiration_unix_time_seconds")
 """Measured for Prometheus; of no use to the operator, for whom gauges are most of a report."""
 
 

@@ -112,7 +112,8 @@ def transport_socket(folders: Sequence[Path], secrets: Path) -> Json:
 
 
 def _name(folder: Path) -> str:
-    return f"shown.{folder.name}"
+    # Without dots: at the first one, Envoy's statistics take a name to end.
+    return "shown-" + folder.name.replace(".", "%2E")
 
 
 def _content(folder: Path) -> Json:
