@@ -40,6 +40,7 @@ capabilities:
 {{- define "millpond.podMetadata" -}}
 labels:
   {{- include "millpond.selector" . | nindent 2 }}
+  app.kubernetes.io/part-of: millpond
   {{- with .values.podLabels }}
   {{- toYaml . | nindent 2 }}
   {{- end }}

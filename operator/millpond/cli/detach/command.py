@@ -82,7 +82,12 @@ def detach(
 
 
 def _ask(question: str) -> None:
-    click.confirm(question, abort=True, err=True)
+    try:
+        click.confirm(question, abort=True, err=True)
+    except click.Abort as error:
+        raise click.ClickException(
+            "not confirmed, so nothing was changed (where nobody can be asked: --yes)"
+        ) from error
 
 
 def _next(dry_run: bool) -> str:
