@@ -71,10 +71,10 @@ def test_of_all_namespaces_and_as_names(call: Run, staged: Staged) -> None:
 
 @pytest.mark.integration
 def test_documents_are_the_objects_themselves(call: Run, staged: Staged) -> None:
-    told = json.loads(call("get", "eapp", "-o=json").output)
+    told = json.loads(call("get", "eapp", "-o=json").stdout)
     assert (told["kind"], [item["metadata"]["name"] for item in told["items"]]) == ("List", ["web"])
     assert "managedFields" not in told["items"][0]["metadata"]
-    one = yaml.safe_load(call("get", "apps/web", "-o", "yaml").output)
+    one = yaml.safe_load(call("get", "apps/web", "-o", "yaml").stdout)
     assert (one["kind"], one["spec"]["edition"]) == ("ElasticApp", "v1")
 
 

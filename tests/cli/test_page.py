@@ -113,8 +113,8 @@ def test_the_page_says_what_is_wrong_first(call: Run, shop: Staged) -> None:
 
 @pytest.mark.integration
 def test_the_same_for_programs(call: Run, shop: Staged) -> None:
-    told = json.loads(call("status", "web", "-o", "json").output)
-    assert told == yaml.safe_load(call("status", "web", "-o", "yaml").output)
+    told = json.loads(call("status", "web", "-o", "json").stdout)
+    assert told == yaml.safe_load(call("status", "web", "-o", "yaml").stdout)
     assert told["goal"] == {"says": "average ≤ 300 ms", "met": False, "reason": "GoalExceeded"}
     assert told["servers"]["list"][0]["until"] == rfc3339(DEADLINE_S)
     assert (told["rollout"]["from"], told["rollout"]["needs"]) == ("v1", "promote")
@@ -149,6 +149,6 @@ def test_explain_says_where_the_figures_come_from(call: Run, shop: Staged) -> No
     ):
         assert part in text
     shop.change(sla={"source": "prometheus", "prometheus": {"preset": "istio", "labels": {"app": "web"}}})
-    told = yaml.safe_load(call("explain", "web", "-o", "yaml").output)
+    told = yaml.safe_load(call("explain", "web", "-o", "yaml").stdout)
     assert told["sources"]["responses"].startswith("Prometheus, preset istio, series with app=web")
     assert told["decisions"][0]["reason"] == "ForecastAboveCapacity"

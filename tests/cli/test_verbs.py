@@ -316,7 +316,7 @@ def test_history_lists_what_is_kept(run: Run, staged: Staged) -> None:
     staged.keep("v2", template("web:2", "log"), state="Validating")
     text = run("history", "web").output
     assert text.splitlines()[0].split() == ["EDITION", "STATE", "SERVERS", "CREATED", "IMAGES", "APPROVED"]
-    rows = {row["edition"]: row for row in json.loads(run("history", "web", "-o", "json").output)}
+    rows = {row["edition"]: row for row in json.loads(run("history", "web", "-o", "json").stdout)}
     assert rows["v2"]["images"] == "web:2, log:1"
     assert rows["v1"]["state"] == "Active"
 
@@ -324,11 +324,11 @@ def test_history_lists_what_is_kept(run: Run, staged: Staged) -> None:
 def test_list_shows_every_app_with_its_rollout(run: Run, staged: Staged) -> None:
     staged.rolling_out(needs="promote")
     Staged(staged.server, "other").create()
-    rows = {row["app"]: row for row in json.loads(run("list", "-o", "json").output)}
+    rows = {row["app"]: row for row in json.loads(run("list", "-o", "json").stdout)}
     assert rows["web"] | {"serves": "v1", "wanted": "v2", "step": "1/3", "needs": "promote"} == rows["web"]
     assert rows["other"]["phase"] is None
     assert "Progressing" in run("list").output
-    everywhere = json.loads(run("list", "-A", "-o", "json").output)
+    everywhere = json.loads(run("list", "-A", "-o", "json").stdout)
     assert {"web", "other"} <= {row["app"] for row in everywhere}
 
 

@@ -96,7 +96,7 @@ def test_text_tells_decision_reason_inputs_refusals_and_the_limit(
 
 def test_json_is_for_programs(cluster: Cluster, namespace: str, app: str) -> None:
     result = run(cluster, app, "-n", namespace, "-o", "json")
-    told = json.loads(result.output)
+    told = json.loads(result.stdout)
     assert told["decisions"][0]["limitedBy"] == "AtCeiling"
     assert told["servers"]["ready"] == 2
 

@@ -12,7 +12,7 @@ from prom.exporter import Exporter
 from prom.running import program, running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, tuple[Exporter, ...]]]:
     found = program()
     exporters = tuple(Exporter() for _ in range(4))
