@@ -65,5 +65,5 @@ def test_only_the_role_for_approvers_may_approve_and_nobody_has_it_by_default() 
     expected = {("editions", verb) for verb in ("get", "list", "watch", "patch", "approve")}
     assert granted("ClusterRole", "millpond-approver") == expected
     (role,) = (d for d in DOCUMENTS if d["metadata"]["name"] == "millpond-approver")
-    assert [label for label in role["metadata"]["labels"] if "aggregate" in label] == []
+    assert role["metadata"]["labels"].keys() == {"app.kubernetes.io/name", "app.kubernetes.io/part-of"}
     assert "millpond-approver" not in {d["roleRef"]["name"] for d in DOCUMENTS if "roleRef" in d}

@@ -28,10 +28,10 @@ def test_every_helm_renders_the_same(each_helm: Helm, helm: Helm, values: Docume
     assert len(titles) == len(set(titles)), "no object is there twice"
 
 
-def test_every_object_is_found_by_its_label(helm: Helm) -> None:
-    labels = {
-        title(document): document["metadata"].get("labels", {}) for document in render(helm, EVERYTHING)
-    }
+def test_every_object_and_pod_is_found_by_its_label(helm: Helm) -> None:
+    documents = render(helm, EVERYTHING)
+    labels = {title(document): document["metadata"].get("labels", {}) for document in documents}
+    labels |= {f"pod of {of}": pod["metadata"].get("labels", {}) for of, pod in pods(documents)}
     assert [
         what for what, known in labels.items() if known.get("app.kubernetes.io/part-of") != "millpond"
     ] == []

@@ -25,12 +25,12 @@ HERMIT = "(setsid sleep 600 >/dev/null 2>&1 &) ; sleep 600"
 """A process with a child in a session of its own, which init inherits when the parent ends."""
 
 PARENT = f"""
-import sys, time
+import signal, sys
 from millpond.cluster.embedded import Cluster
 cluster = Cluster.start({{name!r}}, nodes=())
 cluster.run("hermit", ["sh", "-c", {HERMIT!r}])
 print("started", flush=True)
-time.sleep(600)
+signal.pause()
 """
 
 

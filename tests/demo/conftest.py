@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -15,6 +14,8 @@ import aiohttp
 import pytest
 
 from millpond.ports import free_port
+
+from waiting import eventually
 
 APP = Path(__file__).resolve().parents[2] / "examples" / "sample_app" / "app.py"
 ADDRESS = "127.0.0.1"
@@ -31,20 +32,13 @@ def status(url: str) -> int | None:
         return None
 
 
-def wait_until(predicate: Callable[[], bool], timeout_s: float, why: str) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not predicate():
-        assert time.monotonic() < deadline, f"after {timeout_s} s still not: {why}"
-        time.sleep(0.02)
-
-
 @dataclass(frozen=True)
 class RunningApp:
     url: str
     process: subprocess.Popen[str]
 
     def wait_ready(self) -> None:
-        wait_until(lambda: status(f"{self.url}/readyz") == 200, 20, "the sample app is ready")
+        eventually(lambda: status(f"{self.url}/readyz") == 200, 20, "the sample app is ready")
 
     def terminate(self) -> None:
         self.process.send_signal(signal.SIGTERM)

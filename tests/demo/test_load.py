@@ -101,7 +101,7 @@ async def _error(_: web.Request) -> web.Response:
 
 
 async def _hang(_: web.Request) -> web.Response:
-    await asyncio.sleep(60)
+    await asyncio.Event().wait()
     return web.Response()
 
 

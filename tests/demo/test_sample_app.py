@@ -13,7 +13,8 @@ import aiohttp
 import httpx
 import pytest
 
-from .conftest import APP, RunningApp, gauges, status, wait_until
+from .conftest import APP, RunningApp, gauges, status
+from waiting import eventually
 
 RunApp = Callable[..., RunningApp]
 
@@ -67,7 +68,7 @@ async def test_sigterm_finishes_running_and_queued_work_and_refuses_what_is_new(
         await wait_for_gauge(session, app, "shop_waiting", 2)
         app.terminate()
         await asyncio.to_thread(
-            wait_until, lambda: status(f"{app.url}/") is None, 5, "new connections are refused"
+            eventually, lambda: status(f"{app.url}/") is None, 5, "new connections are refused"
         )
         assert app.process.poll() is None
         assert len(await asyncio.gather(*tasks)) == 3
@@ -106,7 +107,7 @@ async def test_a_session_counts_the_visits_of_one_caller_and_not_of_another(run_
 
 def test_during_the_start_delay_the_process_is_alive_but_not_ready(run_app: RunApp) -> None:
     app = run_app(wait=False, START_DELAY_S="1")
-    wait_until(lambda: status(f"{app.url}/healthz") == 200, 20, "alive")
+    eventually(lambda: status(f"{app.url}/healthz") == 200, 20, "alive")
     assert status(f"{app.url}/readyz") == 503
     assert status(f"{app.url}/") == 503
     app.wait_ready()
@@ -219,7 +220,7 @@ def test_the_ledger_file_outlives_a_server_that_is_killed_and_has_what_it_had_ha
     (file,) = tmp_path.iterdir()
     with socket.create_connection(("127.0.0.1", int(app.url.rpartition(":")[2]))) as client:
         client.sendall(b"GET /?ms=60000 HTTP/1.1\r\nHost: shop\r\nX-Request-Id: half\r\n\r\n")
-        wait_until(lambda: "half" in file.read_text(), 10, "the slow request is entered")
+        eventually(lambda: "half" in file.read_text(), 10, "the slow request is entered")
         app.process.kill()
         app.process.wait()
     assert file.name == f"shop-1-{app.process.pid}.log"

@@ -18,7 +18,8 @@ from millpond.demo.answers import Answer, TrafficTotals, read_answers
 from millpond.demo.targets import Targets
 from millpond.demo.traffic import Traffic, TrafficPlan
 
-from .conftest import RunningApp, free_port, wait_until
+from .conftest import RunningApp, free_port
+from waiting import eventually
 
 RunApp = Callable[..., RunningApp]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -196,10 +197,10 @@ async def test_the_list_of_targets_is_followed_while_it_changes(run_app: RunApp,
     answers: list[Answer] = []
     traffic = Traffic(plan(seconds=30, slow=0), Targets(f"@{listed}"), lambda _: None, answers.append)
     running = asyncio.create_task(traffic.run())
-    await asyncio.to_thread(wait_until, lambda: len(answers) > 20, 10, "the first one answers")
+    await asyncio.to_thread(eventually, lambda: len(answers) > 20, 10, "the first one answers")
     (tmp_path / "new").write_text(second.url)
     (tmp_path / "new").rename(listed)
-    await asyncio.to_thread(wait_until, lambda: answers[-1].server == "b", 10, "the second one answers")
+    await asyncio.to_thread(eventually, lambda: answers[-1].server == "b", 10, "the second one answers")
     traffic.loop.stop()
     totals = await running
     assert totals.failed == 0
@@ -215,7 +216,7 @@ def test_the_command_writes_seconds_totals_and_answers_and_ends_early_when_told(
     argv = ["--target", app.url, "--rate", "80", "--seconds", "60", "--slow", "0", "--id-prefix", "x"]
     argv += ["--out", str(out), "--answers", str(answers)]
     process = subprocess.Popen([*COMMAND, *argv])
-    wait_until(lambda: out.exists() and len(out.read_text().splitlines()) > 2, 20, "two lines are there")
+    eventually(lambda: out.exists() and len(out.read_text().splitlines()) > 2, 20, "two lines are there")
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 0
     first, *rows, last = map(json.loads, out.read_text().splitlines())

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import os
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +34,11 @@ def kubeconfig(path: Path, ca: bytes) -> Path:
 def test_two_threads_that_log_in_at_once_both_get_whole_certificates(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    one_is_through = threading.Event()
+
     def slow_open(name: str, mode: str = "r", *more: Any) -> Any:
         if mode == "wb":
-            time.sleep(0.3)  # the file is there and empty for so long
+            one_is_through.wait(0.3)  # the file is there and empty: nobody may get through with it
         return open(name, mode, *more)
 
     monkeypatch.setattr(kube_config, "open", slow_open, raising=False)
@@ -45,6 +46,7 @@ def test_two_threads_that_log_in_at_once_both_get_whole_certificates(
 
     def log_in() -> None:
         found.append(Path(asyncio.run(login.configuration()).ssl_ca_cert).read_bytes())
+        one_is_through.set()
 
     threads = [threading.Thread(target=log_in) for _ in range(2)]
     for thread in threads:

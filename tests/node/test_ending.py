@@ -107,7 +107,7 @@ def test_a_container_above_its_memory_limit_is_killed_as_out_of_memory(pods: Pod
     hungry = container(
         "python3",
         "-c",
-        "import time; x = b'x' * 90_000_000; time.sleep(1000)",
+        "import signal; x = b'x' * 90_000_000; signal.pause()",
         resources={"limits": {"memory": "60Mi"}},
     )
     name = pods.create(hungry, restartPolicy="Never")
