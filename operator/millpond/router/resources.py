@@ -25,7 +25,7 @@ from google.protobuf import any_pb2, json_format
 
 from millpond.api.protocol import Protocol
 from millpond.router.config import AppRoutes, EditionRoute, app_of, cluster_name, edition_of, streams_name
-from millpond.router.routes import virtual_hosts
+from millpond.router.routes import COOKIES, virtual_hosts
 
 CDS = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 EDS = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
@@ -159,9 +159,18 @@ def _assignment(name: str, edition: EditionRoute) -> bytes:
 
 
 def _host(virtual_host: dict[str, Any]) -> bytes:
-    parsed = json_format.ParseDict(virtual_host, route_components_pb2.VirtualHost())
+    parsed = json_format.ParseDict({**virtual_host, "routes": []}, route_components_pb2.VirtualHost())
+    parsed.routes.extend(map(_route, virtual_host["routes"]))
     found: bytes = route_pb2.RouteConfiguration(virtual_hosts=[parsed]).SerializeToString(deterministic=True)
     return found
+
+
+def _route(route: dict[str, Any]) -> Any:
+    cookies: bytes = route["match"].get(COOKIES, b"")
+    match = {key: value for key, value in route["match"].items() if key != COOKIES}
+    parsed = json_format.ParseDict({**route, "match": match}, route_components_pb2.Route())
+    parsed.match.MergeFromString(cookies)
+    return parsed
 
 
 def _resource(type_url: str, value: bytes) -> bytes:

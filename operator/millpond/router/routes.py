@@ -14,16 +14,18 @@ which they are counted apart, and may be silent for an hour. With protocol GRPC,
 """
 
 import base64
-import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from millpond.api.protocol import Protocol
 from millpond.router.config import AppRoutes, EditionRoute, Endpoint, Match, cluster_name, streams_name
+from millpond.router.cookies import cookie_is, cookie_is_none_of
 
 EDITION_COOKIE = "millpond-edition"
 STATEFUL_SESSION = "envoy.filters.http.stateful_session"
+COOKIES = "cookies"
+"""Key of what a route's match says about cookies: bytes, see `cookies`. All else is JSON."""
 Json: TypeAlias = dict[str, Any]
 
 _STREAM_HEADERS: Sequence[Json] = (
@@ -59,8 +61,11 @@ class _Place:
 
     def only(self, *headers: Json) -> "_Place":
         """Those of them that have these headers."""
-        match = {**self.match, "headers": [*self.match.get("headers", ()), *headers]}
-        return _Place(match=match, limits=self.limits, protocol=self.protocol)
+        return replace(self, match={**self.match, "headers": [*self.match.get("headers", ()), *headers]})
+
+    def whose(self, cookies: bytes) -> "_Place":
+        """Those of them with these cookies."""
+        return replace(self, match={**self.match, COOKIES: self.match.get(COOKIES, b"") + cookies})
 
     def to(self, action: Callable[[Callable[[str], str]], Json]) -> Iterable[Json]:
         """Routes for streams, and one for all other requests; `action` gets what turns a cluster's name into theirs."""
@@ -141,10 +146,14 @@ def _routes(app: AppRoutes, place: _Place) -> Iterable[Json]:
     shares = _shares(app.editions)
     sticky = bool(app.affinity_cookie) or len(shares) > 1
     pinned = app.editions if sticky or len(app.editions) > 1 or not shares else ()
+
+    def new(some: _Place) -> Iterable[Json]:
+        return _split(app.key, some, shares, sticky)
+
     return [
         *(route for edition in app.editions for route in _previewed(app, edition, place)),
-        *(route for edition in pinned for route in _pin(app, edition, place)),
-        *_split(app.key, place, shares, sticky),
+        *(route for edition in pinned for route in _pin(app, edition, place, new)),
+        *new(place),
     ]
 
 
@@ -185,26 +194,29 @@ def _share(cluster: str, edition: str, weight: int) -> Json:
     }
 
 
-def _pin(app: AppRoutes, edition: EditionRoute, place: _Place) -> Iterable[Json]:
-    cookies = [_cookie(EDITION_COOKIE, [edition.name])]
+def _pin(
+    app: AppRoutes, edition: EditionRoute, place: _Place, new: Callable[[_Place], Iterable[Json]]
+) -> Iterable[Json]:
+    """`new`: the routes of requests that are bound to no edition."""
+    its = place.whose(cookie_is(EDITION_COOKIE, edition.name))
+    if not _is_for_bound_only(edition):
+        return _routes_to(app.key, edition.name, its)
+    if not app.affinity_cookie or not edition.endpoints:
+        return []
+    # The others first: a route can ask for all of many cookies at once, but not for one of many.
+    others = its.whose(cookie_is_none_of(app.affinity_cookie, map(_bound, edition.endpoints)))
+    return [*new(others), *_routes_to(app.key, edition.name, its)]
+
+
+def _is_for_bound_only(edition: EditionRoute) -> bool:
     closed = edition.preview is not None and not edition.weight
-    if closed or all(endpoint.draining for endpoint in edition.endpoints):
-        if not app.affinity_cookie or not edition.endpoints:
-            return []
-        cookies.append(_cookie(app.affinity_cookie, list(map(_bound, edition.endpoints))))
-    return _routes_to(app.key, edition.name, place.only(*cookies))
+    return closed or all(endpoint.draining for endpoint in edition.endpoints)
 
 
 def _bound(endpoint: Endpoint) -> str:
     """The value of Envoy's cookie for a session of this server: a protobuf message with one text, in base64."""
     address = endpoint.authority.encode()
     return base64.b64encode(bytes((0x0A, len(address))) + address).decode()
-
-
-def _cookie(name: str, values: Sequence[str]) -> Json:
-    one_of = "|".join(map(re.escape, values))
-    regex = rf'(?:.*;\s*)?{re.escape(name)}="?(?:{one_of})"?(?:\s*;.*)?'
-    return {"name": "cookie", "string_match": {"safe_regex": {"regex": regex}}}
 
 
 def _session(cookie: str) -> Json:
