@@ -30,7 +30,8 @@ from millpond.kube.world import World
 from millpond.kube.writer import Writer
 from millpond.metrics import AppFigures, Metrics
 from millpond.prom.reader import PromReader
-from millpond.router.control import RouterControl
+from millpond.router.control import CONDITIONS, RouterControl
+from millpond.router.liveness import Patience
 from millpond.settings import Settings
 from millpond_policies.actions import Verdict
 from millpond_policies.model import App, ServerState
@@ -84,7 +85,9 @@ class _Parts:
         )
         self.identity = self._identity()
         tls = self.identity.tls if self.identity is not None else None
-        self.routers = RouterControl(listen=settings.xds, clock=now_s, tls=tls)
+        self.routers = RouterControl(
+            listen=settings.xds, clock=now_s, tls=tls, patience=Patience(unseen_s=settings.lost_after_s)
+        )
         self.routers.telemetry.changed = self.wake
         identity = f"{socket.gethostname()}-{os.getpid()}"
         self.lease = LeaderLease(self.api, settings.namespace, LEASE, identity)
@@ -177,7 +180,7 @@ class _Parts:
         for place in self.world.places:
             health.inform(f"namespace {place.namespace}", place.described)
         health.inform("lease", lambda: "held" if self.lease.held() else "not held")
-        health.inform("routers", lambda: ", ".join(r.id for r in self.routers.routers()) or "none")
+        health.inform("routers", lambda: ", ".join(r.described for r in self.routers.routers()) or "none")
         if self.identity is not None:
             health.inform("certificates", self.identity.described)
         health.ready_when("caches", lambda: self.world.synced)
@@ -203,8 +206,8 @@ class _Parts:
 
     def _show(self) -> None:
         self.metrics.apps({key: _figures(app) for key, app in self.cycle.apps.items()})
-        states = [("connected" if r.connected else "silent") for r in self.routers.routers()]
-        self.metrics.routers({state: states.count(state) for state in ("connected", "silent")})
+        states = [r.condition for r in self.routers.routers()]
+        self.metrics.routers({state: states.count(state) for state in CONDITIONS})
 
     async def stop(self) -> None:
         for task in self._tasks:

@@ -12,6 +12,7 @@ class Settings:
 
     On TCP they need certificates, unless ``xds_insecure``. ``xds_names``: what they call the operator, besides the
     usual names; ``lives``: how long certificates are valid. ``watch_namespaces``: whose apps it sees to; none: all.
+    ``lost_after_s``: how long a silent router that is no pod counts as serving.
     """
 
     kubeconfig: Path | None
@@ -28,3 +29,4 @@ class Settings:
     watch_namespaces: tuple[str, ...] = ()
     cycle_stuck_s: float = 30.0
     watch_stuck_s: float = 120.0
+    lost_after_s: float = 60.0

@@ -3,8 +3,6 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import grpc
 import pytest
@@ -14,6 +12,7 @@ from envoy.service.discovery.v3 import discovery_pb2
 from millpond.router.config import EditionRoute
 from millpond.router.resources import CDS
 
+from router.cuts import cuttable
 from router.world import World, app, editions, free_port
 from waiting import eventually
 
@@ -158,7 +157,7 @@ async def test_a_killed_router_is_forgotten_and_no_longer_counts(world: World) -
 async def test_a_cut_off_router_counts_until_it_is_back(world: World) -> None:
     old, new = await world.server("old"), await world.server("new")
     port = free_port()
-    async with _proxy(port, world.xds.removeprefix("unix:")):
+    async with cuttable(port, world.xds.removeprefix("unix:")):
         router = world.router(xds=f"127.0.0.1:{port}")
         kept = app(old.endpoint, key="shop/kept", hosts=("kept.test",))
         await world.settled(app(old.endpoint) | kept)
@@ -169,7 +168,7 @@ async def test_a_cut_off_router_counts_until_it_is_back(world: World) -> None:
     assert published.waiting == ("r1",)
     assert (await world.control.publish(kept)).lingering == {"shop/cart"}
     assert (await world.get(router)).text == "old"
-    async with _proxy(port, world.xds.removeprefix("unix:")):
+    async with cuttable(port, world.xds.removeprefix("unix:")):
         await world.settled(app(new.endpoint) | kept)
         assert (await world.get(router)).text == "new"
 
@@ -177,7 +176,7 @@ async def test_a_cut_off_router_counts_until_it_is_back(world: World) -> None:
 async def test_a_cut_off_router_that_is_known_to_be_gone_can_be_forgotten(world: World) -> None:
     server = await world.server("one")
     port = free_port()
-    async with _proxy(port, world.xds.removeprefix("unix:")):
+    async with cuttable(port, world.xds.removeprefix("unix:")):
         world.router(xds=f"127.0.0.1:{port}")
         await world.settled(app(server.endpoint))
     await eventually(lambda: _cut_off(world), 5, "the router is cut off")
@@ -196,32 +195,3 @@ async def _cut_off(world: World) -> bool:
 
 async def _confirmed(world: World, endpoint: object) -> bool:
     return bool((await world.control.publish(app(endpoint))).confirmed)  # type: ignore[arg-type]
-
-
-@asynccontextmanager
-async def _proxy(port: int, socket_path: str) -> AsyncIterator[None]:
-    """A network between router and operator that can be cut: leaving it cuts every connection."""
-    writers: list[asyncio.StreamWriter] = []
-
-    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writers.append(writer)
-        try:
-            while data := await reader.read(65536):
-                writer.write(data)
-                await writer.drain()
-        except OSError:
-            pass
-        finally:
-            writer.close()
-
-    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        up_reader, up_writer = await asyncio.open_unix_connection(socket_path)
-        await asyncio.gather(pump(reader, up_writer), pump(up_reader, writer))
-
-    server = await asyncio.start_server(forward, "127.0.0.1", port)
-    try:
-        yield
-    finally:
-        server.close()
-        for writer in writers:
-            writer.transport.abort()

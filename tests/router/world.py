@@ -114,8 +114,11 @@ class World:
         self._stack.push_async_callback(server.stop)
         return server
 
-    async def start_control(self, *, reunion_s: float = 0.0, listen: str | None = None) -> RouterControl:
-        self.control = RouterControl(listen=listen or self.xds, clock=now_s, reunion_s=reunion_s)
+    async def start_control(
+        self, *, reunion_s: float = 0.0, listen: str | None = None, **more: Any
+    ) -> RouterControl:
+        """`more`: what else a RouterControl takes."""
+        self.control = RouterControl(listen=listen or self.xds, clock=now_s, reunion_s=reunion_s, **more)
         await self.control.start()
         self._stack.push_async_callback(self.control.stop)
         return self.control

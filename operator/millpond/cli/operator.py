@@ -78,6 +78,14 @@ def _names(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]
     show_default=True,
     help="/healthz is red when the cycle did not come round for so long.",
 )
+@click.option(
+    "--lost-after-s",
+    type=click.FloatRange(min=1),
+    default=60.0,
+    show_default=True,
+    help="A router that is cut off and does not answer at its statistics address for so long counts as lost: nothing "
+    "waits for it any more. Of one that is a pod of the chart, Kubernetes' view of the pod decides.",
+)
 @click.option("--verbose", is_flag=True, help="Log more.")
 def operator(
     kubeconfig: Path | None,
@@ -90,6 +98,7 @@ def operator(
     watch_namespaces: tuple[str, ...],
     watch_stuck_s: float,
     cycle_stuck_s: float,
+    lost_after_s: float,
     verbose: bool,
 ) -> None:
     """Run the operator until it is told to stop."""
@@ -122,6 +131,7 @@ def operator(
         watch_namespaces=watch_namespaces,
         watch_stuck_s=watch_stuck_s,
         cycle_stuck_s=cycle_stuck_s,
+        lost_after_s=lost_after_s,
     )
     try:
         asyncio.run(Operator(settings).run())

@@ -2,7 +2,7 @@
 
 `publish` says what all routers shall serve and answers what they have acknowledged. A router that is slow, stopped or
 cut off holds up nobody but itself. One that was cut off may still serve what it had: it counts until it comes back or
-its statistics address refuses connections, which is how a dead one is told from an unreachable one.
+is lost (`millpond.router.liveness`).
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from millpond.clock import Clock
 from millpond.router.ask import ask
 from millpond.router.bootstrap import ROUTER_HEADER, router_key
 from millpond.router.config import AppRoutes
+from millpond.router.liveness import Patience, Presences, unseen
 from millpond.router.resources import Built
 from millpond.router.router import Router
 from millpond.router.session import Session
@@ -45,6 +46,8 @@ _OPTIONS = (
     ("grpc.so_reuseport", 0),
 )
 _GRACE_S = 0.5
+_PATIENCE = Patience()
+CONDITIONS = ("connected", "cut-off", "silent")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +70,23 @@ class RouterState:
     connected: bool
     maybe_serving: bool
     last_report_s: float | None
+    stats: str = ""
+    silent_s: float = 0.0
+    """Of one that is cut off: for how long it has not answered at its statistics address, either."""
+
+    @property
+    def condition(self) -> str:
+        """One of CONDITIONS. A cut-off one serves all the same; of a silent one nobody knows."""
+        if self.connected:
+            return "connected"
+        return "silent" if self.silent_s > 0 else "cut-off"
+
+    @property
+    def described(self) -> str:
+        if self.connected:
+            return self.id
+        silent = f", silent for {self.silent_s:.0f} s" if self.silent_s > 0 else ""
+        return f"{self.id} (cut off{silent}; counts as serving)"
 
 
 class RouterControl:
@@ -79,12 +99,20 @@ class RouterControl:
     """
 
     def __init__(
-        self, *, listen: str, clock: Clock, reunion_s: float = 3.0, tls: ServerTls | None = None
+        self,
+        *,
+        listen: str,
+        clock: Clock,
+        reunion_s: float = 3.0,
+        tls: ServerTls | None = None,
+        presence: Presences = unseen,
+        patience: Patience = _PATIENCE,
     ) -> None:
         self.telemetry = Telemetry(clock=clock, known=self._known)
         self.address = listen
         self._reunion_s, self._reunited_s = reunion_s, float("inf")
         self._clock = clock
+        self._presence, self._patience = presence, patience
         self._tls = None if listen.startswith("unix:") else tls
         self._client: aiohttp.ClientSession | None = None
         self._instance = secrets.token_hex(4)
@@ -92,6 +120,8 @@ class RouterControl:
         self._routers: dict[str, Router] = {}
         self._moved = asyncio.Event()
         self._streams: dict[str, set[asyncio.Task[None]]] = {}
+        self._watchers: dict[str, asyncio.Task[None]] = {}
+        """At most one for each router that is cut off."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: Any = None
         self._stopping = False
@@ -151,6 +181,8 @@ class RouterControl:
                 connected=router.session is not None,
                 maybe_serving=router.maybe_serving,
                 last_report_s=self.telemetry.last_report_s(key),
+                stats=router.stats,
+                silent_s=router.silence.seconds,
             )
             for key, router in self._routers.items()
         )
@@ -169,7 +201,7 @@ class RouterControl:
         """A cut-off router is known to be gone (its pod was deleted): don't count it any more."""
         for key, router in list(self._routers.items()):
             if router.name == router_id and router.session is None:
-                self._drop(key, router)
+                self._drop(key, router, "it is known to be gone")
 
     @staticmethod
     def _awaited(router: Router, target: Target) -> bool:
@@ -233,29 +265,55 @@ class RouterControl:
                 task.cancel()
             if router.session is session and not self._stopping:
                 router.left(session)
-                self._spawn(self._part(key, router))
+                self._part(key, router)
 
     def _enter(self, first: Any) -> tuple[str, Router]:
         stats = str(dict(first.node.metadata).get("stats", ""))
         key = router_key(first.node.id, stats)
         known = self._routers.get(key)
+        self._unwatch(key)
         if known is not None and known.session is not None:
             for task in self._streams[key]:
                 task.cancel()
         if known is None or not first.version_info:
             self._routers[key] = Router(name=first.node.id, stats=stats, board=self._board, moved=self._moved)
+        if known is None and first.version_info:
+            self._routers[key].stranger()
+        self._replace(key, stats)
         return key, self._routers[key]
 
-    async def _part(self, key: str, router: Router) -> None:
-        """A router was cut off: it counts as long as it may serve."""
-        if router.maybe_serving:
-            await router.wait_dead()
-        if router.session is None and self._routers.get(key) is router:
-            self._drop(key, router)
+    def _replace(self, key: str, stats: str) -> None:
+        """An address has one router: one that had it before under another name, and is cut off, has ended."""
+        for other, router in list(self._routers.items()):
+            if other != key and router.stats == stats and router.session is None:
+                self._drop(other, router, f"{key} has its address now")
 
-    def _drop(self, key: str, router: Router) -> None:
-        log.info("router %s is gone", router.name)
-        del self._routers[key], self._streams[key]
+    def _part(self, key: str, router: Router) -> None:
+        """A router was cut off: it counts as long as it may serve."""
+        if self._routers.get(key) is not router:
+            return  # the same one is back, as a new process
+        if router.maybe_serving:
+            self._unwatch(key)
+            self._watchers[key] = self._spawn(self._watch(key, router))
+        else:
+            self._drop(key, router, "it never served")
+
+    async def _watch(self, key: str, router: Router) -> None:
+        why = await router.wait_lost(self._presence, self._patience)
+        self._watchers.pop(key, None)
+        if router.session is None and self._routers.get(key) is router:
+            self._drop(key, router, why)
+
+    def _unwatch(self, key: str) -> None:
+        watcher = self._watchers.pop(key, None)
+        if watcher is not None:
+            watcher.cancel()
+
+    def _drop(self, key: str, router: Router, why: str) -> None:
+        log.info("router %s counts no more: %s", router.name, why)
+        self._unwatch(key)
+        del self._routers[key]
+        self._streams.pop(key, None)
         self.telemetry.forget(key)
         self._moved.set()
 

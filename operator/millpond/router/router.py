@@ -5,6 +5,7 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 
+from millpond.router.liveness import Patience, Presence, Presences, Sign, Silence, look
 from millpond.router.resources import Built, Resources
 from millpond.router.session import Refused, Session
 from millpond.router.target import Board
@@ -30,6 +31,7 @@ class Router:
         self._refuses: set[Built] = set()
         self._served = False
         self._unknown = False
+        self.silence = Silence()
 
     @property
     def maybe_serving(self) -> bool:
@@ -61,9 +63,13 @@ class Router:
         finally:
             self._board.listeners.discard(wake)
 
+    def stranger(self) -> None:
+        """It serves something that this operator knows nothing of."""
+        self._served = self._unknown = True
+
     def joined(self, session: Session) -> None:
         """It has a new stream, on which nothing is acknowledged yet."""
-        self.session, self.settled = session, 0
+        self.session, self.settled, self.silence = session, 0, Silence()
 
     def left(self, session: Session) -> None:
         """Its stream has ended."""
@@ -124,25 +130,22 @@ class Router:
         self._board.refuse(culprit, want.apps[culprit], message)
         return 0
 
-    async def wait_dead(self) -> None:
-        """Returns once its statistics address refuses connections: nothing listens there, so it serves nobody."""
-        host, _, port = self.stats.rpartition(":")
-        while not await _refuses_connections(host.strip("[]"), port):
+    async def wait_lost(self, presence: Presences, patience: Patience) -> str:
+        """Returns why, once a router that is cut off serves nobody any more as far as anybody can know."""
+        self.silence, clock = Silence(), asyncio.get_running_loop().time
+        while True:
+            seen = presence(self.name, self.stats)
+            if seen is Presence.GONE:
+                return str(seen.value)
+            sign = await look(self.stats)
+            if sign is Sign.REFUSES:
+                return f"{self.stats} refuses connections"
+            self.silence.saw(sign, clock())
+            if self.silence.seconds >= patience.with_(seen):
+                return f"{self.stats} has been silent for {self.silence.seconds:.0f} s, and {seen.value}"
             self.late = True
             self._moved.set()
             await asyncio.sleep(_PROBE_S)
-
-
-async def _refuses_connections(host: str, port: str) -> bool:
-    try:
-        async with asyncio.timeout(1.0):
-            _, writer = await asyncio.open_connection(host, int(port))
-    except ConnectionRefusedError:
-        return True
-    except (OSError, TimeoutError, ValueError):
-        return False
-    writer.close()
-    return False
 
 
 def _named(some: Sequence[str], want: Resources, message: str) -> str | None:
