@@ -16,10 +16,10 @@ from millpond.router.config import Endpoint
 from millpond.router.process import RouterProcess
 from millpond.router.telemetry import EndpointLoad
 
-from router.world import Server, World, app
+from router.world import FAMILIES, Server, World, app
 from waiting import eventually
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, FAMILIES]
 
 
 async def test_the_counts_are_those_of_the_servers_at_this_very_moment(world: World) -> None:
@@ -55,15 +55,30 @@ async def test_a_request_that_waits_for_its_connection_is_pending(world: World) 
         waiting.cancel()
 
 
-async def test_an_ipv6_server_is_found_among_the_statistics(world: World) -> None:
-    router = world.router()
-    await world.settled(app(Endpoint(address="::1", port=9), Endpoint(address="127.0.0.1", port=9)))
-    found = await _statistics(world, router, "[::1]:9")
-    assert (
-        'envoy_cluster_endpoint_rq_active{envoy_cluster_name="shop/cart/v1",envoy_endpoint_address="[::1]:9"} 0'
-        in found
+SPELLINGS = [
+    "::1",
+    "0:0:0:0:0:0:0:1",
+    "FD00::0A",
+    "fd00:1234:5678:9abc:def0:1234:5678:9abc",
+    "::ffff:127.0.0.1",
+]
+
+
+@pytest.mark.parametrize("address", SPELLINGS)
+async def test_an_ipv6_server_is_found_in_statistics_and_reports_by_its_one_name(
+    world: World, address: str
+) -> None:
+    router, endpoint = world.router(), Endpoint(address=address, port=9)
+    await world.settled(app(endpoint, Endpoint(address="127.0.0.1", port=9)))
+    name = endpoint.authority
+    found = await _statistics(world, router, name)
+    labels = f'envoy_cluster_name="shop/cart/v1",envoy_endpoint_address="{name}"'
+    assert f"envoy_cluster_endpoint_rq_active{{{labels}}} 0" in found
+    assert '"127.0.0.1:9"' not in found
+    await world.collected(
+        lambda c: any(name in report.endpoints for report in world.control.telemetry._newest.values()),
+        "it is reported by this name",
     )
-    assert "127.0.0.1" not in found
 
 
 async def test_two_routers_are_added_and_a_frozen_one_makes_it_unknown(world: World) -> None:

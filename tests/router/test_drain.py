@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from router.world import Server, World, app
+from router.world import FAMILIES, Server, World, app
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, FAMILIES]
 
 
 async def test_a_drain_with_slow_requests_loses_nothing_and_its_in_flight_goes_to_zero(world: World) -> None:

@@ -6,9 +6,9 @@ import pytest
 
 from millpond.router.config import AppRoutes, EditionRoute
 
-from router.world import Answer, World, app, editions
+from router.world import FAMILIES, Answer, World, app, editions
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, FAMILIES]
 COOKIE = "cart-session"
 
 

@@ -11,9 +11,9 @@ from millpond.router.config import cluster_name
 from millpond.router.telemetry import Collected, EditionSecond
 from millpond_policies import histogram
 
-from router.world import Answer, World, app
+from router.world import FAMILIES, Answer, World, app
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, FAMILIES]
 EDITION = cluster_name("shop/cart", "v1")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import aiohttp
+import pytest
 from aiohttp import web
 
 from millpond.clock import now_s
@@ -28,6 +29,9 @@ HOST = "shop.test"
 class Server:
     """Answers its name; `?sleep=S` first takes its time, `?status=N` chooses the status."""
 
+    host = "127.0.0.1"
+    """Its own address; see `World.host`."""
+
     def __init__(self, name: str) -> None:
         self.name, self.port = name, free_port()
         self.requests = 0
@@ -36,22 +40,22 @@ class Server:
 
     @property
     def endpoint(self) -> Endpoint:
-        return Endpoint(address="127.0.0.1", port=self.port)
+        return Endpoint(address=self.host, port=self.port)
 
     @property
     def draining(self) -> Endpoint:
-        return Endpoint(address="127.0.0.1", port=self.port, draining=True)
+        return Endpoint(address=self.host, port=self.port, draining=True)
 
     @property
     def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return self.endpoint.authority
 
     async def start(self) -> None:
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self._answer)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
+        await web.TCPSite(self._runner, self.host, self.port).start()
 
     async def stop(self) -> None:
         if self._runner is not None:
@@ -102,14 +106,16 @@ def _asked(predicate: Callable[[], bool]) -> Callable[[], Any]:
 class World:
     """Everything that a test starts, and that ends with it."""
 
-    def __init__(self, stack: AsyncExitStack, folder: Path) -> None:
-        self._stack, self.folder = stack, folder
+    def __init__(self, stack: AsyncExitStack, folder: Path, host: str) -> None:
+        """`host`: the loopback address of all that is started."""
+        self._stack, self.folder, self.host = stack, folder, host
         self.xds = f"unix:{folder}/xds.sock"
         self.http: aiohttp.ClientSession
         self.control: RouterControl
 
     async def server(self, name: str, kind: type[S] = Server) -> S:  # type: ignore[assignment]
         server = kind(name)
+        server.host = self.host
         await server.start()
         self._stack.push_async_callback(server.stop)
         return server
@@ -125,18 +131,22 @@ class World:
 
     def router(self, name: str = "r1", *, xds: str | None = None, **edge: Any) -> RouterProcess:
         """`edge`: what its listeners have besides the address, see `Edge`."""
-        listen = f"127.0.0.1:{free_port()}"
+        listen = self.address()
         router = RouterProcess(
             name=name,
             xds=xds or self.xds,
             listen=listen,
-            stats=f"127.0.0.1:{free_port()}",
+            stats=self.address(),
             folder=self.folder / name,
             edge=Edge(listen=listen, **edge),
         )
         router.start()
         self._stack.callback(router.kill)
         return router
+
+    def address(self) -> str:
+        """A free one."""
+        return Endpoint(address=self.host, port=free_port()).authority
 
     def on_end(self, end: Callable[[], Awaitable[None]]) -> None:
         self._stack.push_async_callback(end)
@@ -218,10 +228,10 @@ class World:
         return found
 
 
-async def open_world(stack: AsyncExitStack) -> World:
+async def open_world(stack: AsyncExitStack, host: str = "127.0.0.1") -> World:
     folder = Path(tempfile.mkdtemp(prefix="millpond-"))  # short: socket paths are at most 107 bytes long
     stack.callback(shutil.rmtree, folder, ignore_errors=True)
-    world = World(stack, folder)
+    world = World(stack, folder, host)
     world.http = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0),
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -247,3 +257,9 @@ def editions(*found: EditionRoute, cookie: str | None = None) -> dict[str, AppRo
             key="shop/cart", matches=(Match(host=HOST),), editions=found, affinity_cookie=cookie
         )
     }
+
+
+FAMILIES = pytest.mark.parametrize(
+    "world", [pytest.param("127.0.0.1", id="IPv4"), pytest.param("::1", id="IPv6")], indirect=True
+)
+"""The whole world, servers and routers, on either loopback address."""

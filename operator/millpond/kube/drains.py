@@ -16,6 +16,7 @@ from millpond.kube.quiet import SAMPLES, Quiet, Sample
 from millpond.kube.resolve import Candidate
 from millpond.kube.retire import Step
 from millpond.kube.world import Holdings
+from millpond.router.config import Endpoint
 from millpond.router.control import Published, RouterControl
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ class _Victim:
     @property
     def endpoint(self) -> str:
         assert self.app.spec is not None
-        return f"{self.pod.address}:{self.app.spec.port}"
+        return Endpoint(address=self.pod.address or "", port=self.app.spec.port).authority
 
     @property
     def counted(self) -> bool:

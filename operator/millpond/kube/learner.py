@@ -10,6 +10,7 @@ from millpond.kube.knowledge import Knowledge, Observed, from_routers
 from millpond.kube.objects import Pod
 from millpond.kube.resolve import Candidate
 from millpond.kube.world import Holdings
+from millpond.router.config import Endpoint
 from millpond.router.telemetry import Collected, Telemetry
 
 LOAD_TRUSTED_S = 3.0  # an in-flight figure older than this is unknown
@@ -41,7 +42,7 @@ class Learner:
     clock: Clock
     measured: Callable[[], Measured] = Measured
     knowledge: Knowledge = field(default_factory=Knowledge)
-    _loads: dict[str, Load] = field(default_factory=dict)  # by "ip:port"
+    _loads: dict[str, Load] = field(default_factory=dict)  # by the server's authority
     _loads_at_s: float = 0.0
     _born_s: dict[str, float] = field(default_factory=dict)  # pod UID -> when it was first seen
     _foreign_at_s: dict[str, float] = field(
@@ -85,7 +86,7 @@ class Learner:
         """Requests that the pod is busy with on all routers; None when that is not known, or no longer."""
         if pod.address is None or now_s - self._loads_at_s > LOAD_TRUSTED_S:
             return None
-        return self._loads.get(f"{pod.address}:{port}")
+        return self._loads.get(Endpoint(address=pod.address, port=port).authority)
 
     def in_flight(
         self, candidates: Mapping[str, Candidate], holdings: Mapping[str, Holdings], now_s: float

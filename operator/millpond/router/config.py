@@ -5,6 +5,7 @@ An app that Envoy would refuse is better refused here, where the message can nam
 
 import ipaddress
 import re
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -32,9 +33,18 @@ class Endpoint:
 
     @property
     def authority(self) -> str:
-        """ "ip:port", with brackets around an IPv6 address: how routers and telemetry name it."""
-        host = f"[{self.address}]" if ":" in self.address else self.address
-        return f"{host}:{self.port}"
+        """ "ip:port", with brackets around an IPv6 address, spelled as Envoy does: the one name of a server in routes,
+        cookies, telemetry and drains."""
+        return f"{_host(self.address)}:{self.port}"
+
+
+def _host(address: str) -> str:
+    if ":" not in address:
+        return address
+    try:
+        return f"[{socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, address))}]"
+    except OSError:  # what it is instead, `fault` says
+        return f"[{address}]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
