@@ -18,6 +18,7 @@ from millpond_policies.goals import Goal, GoalKind
 from millpond_policies.histogram import percentile_ms
 from millpond_policies.reasons import Reason
 from millpond_policies.release import Evidence
+from millpond_policies.seconds import RESOLUTION_MS, at_least
 
 SURE = 3.0  # standard deviations
 LEAST_ERRORS = 5  # fewer failed requests prove nothing
@@ -70,8 +71,8 @@ def judge(new: Evidence, old: Evidence, goal: Goal, min_requests: int) -> Findin
 def value_ms(evidence: Evidence, goal: Goal) -> float | None:
     """The goal's figure: a percentile, or the mean. None without requests."""
     if goal.kind is GoalKind.PERCENTILE and goal.percentile is not None:
-        return percentile_ms(evidence.histogram, goal.percentile)
-    return evidence.mean_ms
+        return at_least(percentile_ms(evidence.histogram, goal.percentile))
+    return at_least(evidence.mean_ms)
 
 
 def _more_errors(new: Evidence, old: Evidence) -> bool:
@@ -92,7 +93,8 @@ def _slower(new: Evidence, old: Evidence, goal: Goal) -> Outcome:
     before = value_ms(old, goal) if old.timed >= COMPARABLE else None
     noise = _noise_ms(new, goal, seen)
     if goal.target_ms is None:
-        return _against(seen, noise, None if before is None else MUCH_SLOWER * before)
+        bound = None if before is None else max(MUCH_SLOWER * before, before + RESOLUTION_MS)
+        return _against(seen, noise, bound)
     if seen <= goal.target_ms:
         return Outcome.SOUND
     blameless = before is not None and before > 0.9 * goal.target_ms

@@ -17,7 +17,7 @@ from math import log, sqrt
 
 from millpond_policies.curve import Curve, peak_from
 from millpond_policies.goals import Goal
-from millpond_policies.seconds import Second, completed_rps, goal_ms, mean_ms, since
+from millpond_policies.seconds import RESOLUTION_MS, Second, completed_rps, goal_ms, mean_ms, since
 
 RAISE = 1.25  # the frontier, at a time
 POOL_S, POOL_REQUESTS = 5.0, 20
@@ -241,8 +241,8 @@ class Capacity:
     def _based(self, pool: Pool, seconds: Sequence[Second]) -> "Capacity":
         """The response of an idle server: falls fast, rises slowly and only under little load."""
         if self.base_ms is None:
-            means = [s.sum_ms / s.requests for s in seconds[-5:] if s.requests >= 5]
-            base = min([pool.mean_ms, *means])
+            means = [mean_ms((s,)) for s in seconds[-5:] if s.requests >= 5]
+            base = min([pool.mean_ms, *(m for m in means if m is not None)])
             return replace(self, base_ms=base, tail_ms=max(base, pool.goal_ms * base / pool.mean_ms))
         if self.saturated(seconds) or pool.queueing:
             return self
@@ -261,7 +261,8 @@ class Capacity:
         wait_ms = pool.mean_ms - self.base_ms
         if self.proven:
             return self._spread(pool, wait_ms)
-        if wait_ms < max(0.25, 2 / sqrt(pool.requests)) * self.base_ms or pool.rate_rps <= 0:
+        least_ms = max(RESOLUTION_MS, max(0.25, 2 / sqrt(pool.requests)) * self.base_ms)
+        if wait_ms < least_ms or pool.rate_rps <= 0:
             return self
         n = min(self.inferred + 1, 5)
         seen = peak_from(self.base_ms, pool.rate_rps, pool.mean_ms)

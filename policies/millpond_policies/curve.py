@@ -45,7 +45,9 @@ class Curve:
         return self.base_ms + delay_ms * full
 
     def mean_wait_ms(self, rate_rps: float) -> float:
-        """The mean wait for a slot at ``rate_rps``, below the peak."""
+        """The mean wait for a slot at ``rate_rps``; infinite at the peak and above."""
+        if rate_rps >= self.peak_rps:
+            return float("inf")
         full = pow(rate_rps / self.peak_rps, self._exponent)
         return 1000 * self.spread * full / (self.peak_rps - rate_rps)
 
@@ -87,7 +89,7 @@ def peak_from(base_ms: float, rate_rps: float, mean_ms: float) -> float:
     for _ in range(_STEPS):
         peak = (low + high) / 2
         full = pow(rate_rps / peak, sqrt(2 * (peak * base_ms / 1000 + 1)) - 1)
-        if 1000 * full / (peak - rate_rps) > mean_ms - base_ms:
+        if 1000 * full > (mean_ms - base_ms) * (peak - rate_rps):
             low = peak
         else:
             high = peak

@@ -18,6 +18,7 @@ def _bounds() -> tuple[float, ...]:
 
 BOUNDS_MS: tuple[float, ...] = _bounds()
 EMPTY: tuple[int, ...] = ()
+_MOST = 1e18  # requests: more than can be, and still a number that can be computed with
 
 
 def add(histograms: Iterable[Sequence[int]]) -> tuple[int, ...]:
@@ -31,13 +32,13 @@ def add(histograms: Iterable[Sequence[int]]) -> tuple[int, ...]:
 
 
 def percentile_ms(histogram: Sequence[int], percentile: float) -> float | None:
-    """The response time in ms that ``percentile`` % of requests stay within; None without requests.
+    """The response time in ms that ``percentile`` % of requests stay within; None without requests or a sense.
 
     Linear within a bucket. With 10 requests in (100, 120] and p50: the 5th of 10 lies half-way, 110 ms. Requests
     above the last bound count as that bound.
     """
     total = sum(histogram)
-    if not total:
+    if not 0 < total <= _MOST or not 0 <= percentile <= 100:
         return None
     rank = total * percentile / 100
     for i, seen in enumerate(accumulate(histogram)):
@@ -46,5 +47,5 @@ def percentile_ms(histogram: Sequence[int], percentile: float) -> float | None:
                 break
             low = BOUNDS_MS[i - 1] if i else 0.0
             inside = (rank - (seen - histogram[i])) / histogram[i]
-            return low + (BOUNDS_MS[i] - low) * max(0.0, inside)
+            return low + (BOUNDS_MS[i] - low) * min(1.0, max(0.0, inside))
     return BOUNDS_MS[-1]

@@ -4,15 +4,16 @@ The operator hands ``learn`` one sample of each edition about once a second, and
 ``Memory.to_dict`` is what is worth writing down, so that a restart forgets nothing but the last minutes.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from math import isfinite, sqrt
+from math import sqrt
 
 from millpond_policies.capacity import Capacity
 from millpond_policies.doubt import Doubt
 from millpond_policies.goals import Goal, GoalKind
 from millpond_policies.load import Load
-from millpond_policies.persistence import differs, restored, written
+from millpond_policies.persistence import LONGEST_START_S, differs, restored, written
+from millpond_policies.sample import Sample as Sample
+from millpond_policies.sample import sound, with_cpu
 from millpond_policies.seconds import GAP_S, KEPT, Second, goal_ms, since, sparse
 
 START_S = 10.0  # before one start was seen
@@ -23,30 +24,6 @@ SAME_LOAD = 1.1  # times as much is still the same
 FORGIVEN_S = 3600.0  # a regret loses two thirds of its weight in this time
 MORE_PATIENT, MOST_PATIENT = 4.0, 30.0
 MOST_ERRORS = 0.05  # of the requests: errors are often faster than answers
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """One observation of one edition, all routers together.
-
-    ``requests`` were completed within the ``window_s`` seconds before ``at_s`` and took ``sum_ms`` altogether;
-    ``in_flight`` (active and waiting in the router), ``serving``, ``young`` (of the serving ones: within their
-    warm-up) and ``starting`` are counts at ``at_s``.
-    """
-
-    at_s: float
-    window_s: float
-    requests: int
-    errors: int = 0
-    sum_ms: float
-    histogram: tuple[int, ...] = ()  # over BOUNDS_MS, or empty
-    in_flight: int
-    serving: int
-    young: int = 0
-    starting: int = 0
-    cpu_cores: float | None = None  # used by all serving servers together; only when fresh
-    cores_per_server: float | None = None  # that one server can use (its limit), when known
-    complete: bool = True  # every router that may serve this edition is in it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +98,7 @@ class Memory:
         return written({"memory": self, "capacity": self.capacity, "load": self.load, "doubt": self.doubt})
 
     @staticmethod
-    def from_dict(learned: Mapping[str, object]) -> "Memory":
+    def from_dict(learned: object) -> "Memory":
         """The reverse of ``to_dict``. Unknown keys and values that cannot be are left out, never an error."""
         parts = restored(learned)
         return Memory(
@@ -133,9 +110,13 @@ class Memory:
 
 
 def learn(memory: Memory, sample: Sample, goal: Goal) -> Memory:
-    """Take in one sample. One that is not newer than the last is ignored; an incomplete one says only "at least"."""
-    if not _sound(sample) or (memory.recent and sample.at_s <= memory.recent[-1].at_s):
+    """Take in one sample. An incomplete one says only "at least".
+
+    One that is not newer than the last, or that cannot be true, is ignored.
+    """
+    if not sound(sample) or (memory.recent and sample.at_s <= memory.recent[-1].at_s):
         return memory
+    sample = with_cpu(sample)
     second = _second(memory, sample, goal)
     if not sample.complete and second.arrivals_rps <= (memory.load.expected_rps or 0.0):
         return replace(memory, fresh_since_s=None, backlogged=0)
@@ -160,7 +141,7 @@ def learn(memory: Memory, sample: Sample, goal: Goal) -> Memory:
 
 def learn_start(memory: Memory, seconds: float) -> Memory:
     """A server took ``seconds`` from its creation until it served."""
-    if not isfinite(seconds) or seconds < 0:
+    if not 0 <= seconds <= LONGEST_START_S:
         return memory
     if memory.start_s is None:
         return replace(memory, start_s=seconds, starts=1)
@@ -168,11 +149,6 @@ def learn_start(memory: Memory, seconds: float) -> Memory:
     return replace(
         memory, start_s=memory.start_s + gain * (seconds - memory.start_s), starts=min(memory.starts + 1, 5)
     )
-
-
-def _sound(sample: Sample) -> bool:
-    numbers = (sample.at_s, sample.window_s, sample.requests, sample.errors, sample.sum_ms, sample.in_flight)
-    return all(isfinite(n) and n >= 0 for n in numbers) and sample.window_s > 0 and sample.serving >= 0
 
 
 def _second(memory: Memory, sample: Sample, goal: Goal) -> Second:

@@ -1,10 +1,10 @@
 """Which learned values are written down, under which names, and what each of them may be."""
 
 from collections.abc import Mapping
-from math import isfinite
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 TOLERANCE = 0.05  # a smaller change is not worth a write
+LONGEST_START_S = 86_400.0
 
 
 class Value(NamedTuple):
@@ -17,7 +17,7 @@ class Value(NamedTuple):
 
 
 VALUES: Mapping[str, Value] = {
-    "startSeconds": Value("memory", "start_s", 0, 86_400),
+    "startSeconds": Value("memory", "start_s", 0, LONGEST_START_S),
     "starts": Value("memory", "starts", 0, 5, whole=True, counts=False),
     "baseMs": Value("capacity", "base_ms", 0.001, 600_000),
     "tailMs": Value("capacity", "tail_ms", 0.001, 600_000),
@@ -42,27 +42,39 @@ VALUES: Mapping[str, Value] = {
 
 
 def written(parts: Mapping[str, object]) -> dict[str, float]:
-    """Values that are known, to four digits (times and counts exactly)."""
+    """Values that are known and would be read again, to four digits (times and counts exactly)."""
     found: dict[str, float] = {}
     for key, value in VALUES.items():
-        number = getattr(parts[value.part], value.name)
-        if number is not None:
-            found[key] = (
-                int(number) if value.whole else round(number, 3) if number > 1e6 else float(f"{number:.4g}")
-            )
+        number = _rounded(getattr(parts[value.part], value.name), value)
+        if _readable(number, value):
+            found[key] = number
     return found
 
 
-def restored(learned: Mapping[str, object]) -> dict[str, dict[str, Any]]:
-    """Arguments for each part: what is there and within its limits."""
+def restored(learned: object) -> dict[str, dict[str, Any]]:
+    """Arguments for each part: what is there and within its limits, whatever somebody made of it."""
     parts: dict[str, dict[str, Any]] = {"memory": {}, "capacity": {}, "load": {}, "doubt": {}}
+    there = learned if isinstance(learned, Mapping) else {}
     for key, value in VALUES.items():
-        number = learned.get(key)
-        if isinstance(number, bool) or not isinstance(number, int | float) or not isfinite(number):
-            continue
-        if value.least <= number <= value.most:
+        number = there.get(key)
+        if _readable(number, value):
             parts[value.part][value.name] = int(number) if value.whole else float(number)
     return parts
+
+
+def _rounded(number: float | None, value: Value) -> float | None:
+    if number is None or not _readable(number, value):
+        return None
+    if value.whole:
+        return int(number)
+    return round(number, 3) if number > 1e6 else float(f"{number:.4g}")
+
+
+def _readable(number: object, value: Value) -> TypeGuard[float]:
+    """A number within the limits; NaN is in none, and no number is too large to be compared."""
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        return False
+    return value.least <= number <= value.most
 
 
 def differs(one: Mapping[str, float], other: Mapping[str, float]) -> bool:

@@ -8,6 +8,8 @@ from millpond_policies.histogram import BOUNDS_MS, percentile_ms
 
 KEPT = 128  # seconds; response_ms() can look back no further
 GAP_S = 5.0  # a longer silence between two samples breaks the window
+RESOLUTION_MS = 1.0  # routers count whole milliseconds, rounded down: a smaller difference is none
+LEAST_MS = RESOLUTION_MS / 2  # what an answer counted as 0 ms took, on average
 
 Sparse = tuple[tuple[int, int], ...]  # (bucket, count) of the buckets that are not empty
 
@@ -33,13 +35,16 @@ def sparse(histogram: Sequence[int]) -> Sparse:
 
 
 def goal_ms(goal: Goal, seconds: Iterable[Second]) -> float | None:
-    """The goal's response time over ``seconds``: the mean (also without a goal) or percentile. None: no requests."""
+    """The goal's response time over ``seconds``: the mean (also without a goal) or percentile. None: no requests.
+
+    Never 0: answers take at least half of what the clock of the routers can tell.
+    """
     if goal.kind is GoalKind.PERCENTILE and goal.percentile is not None:
         counts = [0] * (len(BOUNDS_MS) + 1)
         for second in seconds:
             for i, n in second.histogram:
                 counts[i] += n
-        return percentile_ms(counts, goal.percentile)
+        return at_least(percentile_ms(counts, goal.percentile))
     return mean_ms(seconds)
 
 
@@ -48,7 +53,12 @@ def mean_ms(seconds: Iterable[Second]) -> float | None:
     for second in seconds:
         requests += second.requests
         total += second.sum_ms
-    return total / requests if requests else None
+    return at_least(total / requests) if requests else None
+
+
+def at_least(time_ms: float | None) -> float | None:
+    """A time as the routers count it, as a time that can be divided by."""
+    return None if time_ms is None else max(LEAST_MS, time_ms)
 
 
 def since(seconds: Sequence[Second], at_s: float) -> Sequence[Second]:

@@ -10,6 +10,7 @@ from millpond.router.telemetry import Collected
 from millpond_policies.learning import Memory, Sample, learn, learn_start
 from millpond_policies.model import Freshness, Goal
 from millpond_policies.release import Evidence
+from millpond_policies.sample import sound
 
 STALE_AFTER_S = 5.0  # routers report every second; five missed reports are no hiccup
 STALE_WINDOWS = 2.5  # who reports more seldom may miss one report
@@ -68,7 +69,7 @@ class Knowledge:
     def of(self, app: str, edition: str, raw: Mapping[str, Any] | None = None) -> Known:
         key = (app, edition)
         if key not in self._known:
-            memory = Memory.from_dict(((raw or {}).get("status") or {}).get("learned") or {})
+            memory = Memory.from_dict(_learned(raw))
             self._known[key] = Known(memory=memory, written=memory)
         return self._known[key]
 
@@ -86,11 +87,11 @@ class Knowledge:
         cpu_cores: float | None,
         now_s: float,
     ) -> None:
-        """Learn from one observation. Incomplete ones are remembered as such and teach nothing."""
+        """Learn from one observation. Incomplete ones are remembered as such and teach nothing.
+
+        One that cannot be true was not seen: what is known only gets older.
+        """
         known = self.of(app, edition)
-        known.last_s = observed.at_s
-        if observed.complete:
-            known.last_complete_s, known.window_s = observed.at_s, observed.window_s
         live = [p for p in pods if not p.deleting and not p.finished and p.retire is None]
         serving = [p for p in live if p.gate and p.containers_ready]
         warm_up_s = known.memory.warm_up_s
@@ -108,6 +109,11 @@ class Knowledge:
             cpu_cores=cpu_cores,
             complete=observed.complete,
         )
+        if not sound(sample):
+            return
+        known.last_s = observed.at_s
+        if observed.complete:
+            known.last_complete_s, known.window_s = observed.at_s, observed.window_s
         known.memory = learn(known.memory, sample, goal)
         if known.evidence_since_s is not None and observed.complete:
             known.evidence = known.evidence.plus(
@@ -122,6 +128,12 @@ class Knowledge:
         """A server of this edition took so long from its creation until it was routed."""
         known = self.of(pod.app, pod.edition)
         known.memory = learn_start(known.memory, seconds)
+
+
+def _learned(raw: Mapping[str, Any] | None) -> object:
+    """What the Edition's status says, whatever somebody made of it."""
+    status = (raw or {}).get("status")
+    return status.get("learned") if isinstance(status, Mapping) else None
 
 
 def from_routers(collected: Collected, app: str, edition: str) -> Observed:
@@ -139,5 +151,5 @@ def from_routers(collected: Collected, app: str, edition: str) -> Observed:
         sum_ms=second.sum_ms if second else 0.0,
         histogram=second.histogram if second else (),
         in_flight=second.in_flight if second else 0,
-        complete=collected.complete,
+        complete=collected.complete and not (second and second.unknown),
     )

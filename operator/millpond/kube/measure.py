@@ -10,10 +10,11 @@ from millpond.clock import Clock
 from millpond.kube.knowledge import Observed
 from millpond.kube.learner import Measured
 from millpond.kube.resolve import Candidate
-from millpond.prom.errors import PromError
+from millpond.prom.errors import PromError, PromUnknown
 from millpond.prom.reader import PromReader
 from millpond.prom.response import Response, response_time
 from millpond.prom.servers import server_usage
+from millpond_policies.sample import MOST_COUNTED, possible
 
 log = logging.getLogger(__name__)
 PERIOD_S = 5.0
@@ -84,25 +85,37 @@ class Measure:
                 namespace=app.namespace,
                 percentile=app.goal.percentile,
             )
+            seen = _observed(found)
         except PromError as error:
             self._trouble[key] = str(error)
             return
         self._trouble.pop(key, None)
-        self._foreign[key] = _observed(found)
+        self._foreign[key] = seen
 
 
 def _observed(found: Response) -> Observed:
     """In flight by Little's law: the other proxy's own gauge is not known to every preset.
 
-    Where a source does not count errors, none are assumed: they only tell which windows teach nothing.
+    Where a source does not count errors, none are assumed: they only tell which windows teach nothing. Raises
+    PromUnknown for figures that no edition can have.
     """
+    requests = _count(found.requests)
+    errors = min(requests, _count(found.errors or 0))
+    if not possible(found.at_s, found.window_s, requests, errors, found.sum_ms):
+        raise PromUnknown(f"{found.sum_ms:.4g} ms for {found.requests:.4g} requests can't be")
     return Observed(
         at_s=found.at_s,
         window_s=found.window_s,
-        requests=round(found.requests),
-        errors=round(found.errors or 0),
+        requests=requests,
+        errors=errors,
         sum_ms=found.sum_ms,
         histogram=found.histogram,
-        in_flight=round(found.sum_ms / 1000 / found.window_s),
+        in_flight=_count(found.sum_ms / 1000 / found.window_s),
         complete=found.complete,
     )
+
+
+def _count(number: float) -> int:
+    if not 0 <= number <= MOST_COUNTED:
+        raise PromUnknown(f"{number:.4g} requests are more than an edition can have")
+    return round(number)

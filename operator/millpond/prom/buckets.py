@@ -5,14 +5,17 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 from millpond_policies.histogram import BOUNDS_MS
+from millpond_policies.sample import MOST_COUNTED
 
 
 def histogram(cumulative: Mapping[float, float]) -> tuple[int, ...]:
     """Counts per bucket of BOUNDS_MS, from ``{upper bound in ms: requests up to it}``.
 
-    Empty without a +Inf bucket or requests. Linear within a bucket, as Prometheus does. Requests beyond the
-    last finite bound are put just above it.
+    Empty without a +Inf bucket or requests, or with bounds or counts that cannot be. Linear within a bucket, as
+    Prometheus does. Requests beyond the last finite bound are put just above it.
     """
+    if not all(bound >= 0 and 0 <= count <= MOST_COUNTED for bound, count in cumulative.items()):
+        return ()
     bounds = sorted(cumulative)
     if not bounds or bounds[-1] != float("inf"):
         return ()

@@ -148,8 +148,8 @@ def _series(result: Any) -> tuple[Series, ...]:
             (_labels(row["metric"]), row["value"]) for row in result if "values" not in row and "value" in row
         ]
         found = [(labels, float(value), float(at)) for labels, (at, value) in rows]
-    except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
-        raise PromUnavailable(f"Prometheus answers in an unexpected form: {error}") from error
+    except (TypeError, ValueError, LookupError, AttributeError, OverflowError, RecursionError) as error:
+        raise PromUnavailable(f"Prometheus answers in an unexpected form: {str(error)[:200]}") from error
     return tuple(
         Series(labels=labels, value=value, at_s=at_s)
         for labels, value, at_s in found

@@ -87,10 +87,14 @@ async def response_time(
         sum_ms=_sum_ms(figures, source),
         histogram=counts,
         percentile_ms=_percentile_ms(counts, percentile, figures["requests"], source),
-        complete=all(
-            figures.get(part, 0.0) >= COVERED * figures.get("expected", float("inf"))
-            for part in ("reporting", "before")
-        ),
+        complete=_complete(figures),
+    )
+
+
+def _complete(figures: Mapping[str, float]) -> bool:
+    expected = known(figures.get("expected"))
+    return expected is not None and all(
+        figures.get(part, 0.0) >= COVERED * expected for part in ("reporting", "before")
     )
 
 
@@ -123,7 +127,10 @@ def _usable_age_s(
 def _sum_ms(figures: Mapping[str, float], source: Preset) -> float:
     """All requests took as long as those that were measured did on average."""
     if figures["measured"] > 0:
-        return figures["total"] * source.ms / figures["measured"] * figures["requests"]
+        total_ms = figures["total"] * source.ms / figures["measured"] * figures["requests"]
+        if known(total_ms) is None:
+            raise PromUnknown(f"the response time of {source.count} is not a usable number")
+        return total_ms
     if figures["requests"] > 0:
         raise PromUnknown(f"no response time was added to {source.count} in the window: widen it")
     return 0.0
@@ -134,9 +141,11 @@ def _cumulative_ms(series: tuple[Series, ...], ms: float) -> dict[float, float]:
     for s in series:
         if "le" in s.labels and (count := known(s.value)) is not None:
             try:
-                found[float(s.labels["le"]) * ms] = count
+                bound_ms = float(s.labels["le"]) * ms
             except ValueError:
                 continue
+            if bound_ms >= 0:  # not so for NaN, which has no place among others
+                found[bound_ms] = count
     return found
 
 

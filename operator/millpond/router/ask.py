@@ -18,8 +18,9 @@ PATIENCE_S = 0.5
 _LONGEST = 500
 """So many addresses fit into a URL; for more, everything is fetched."""
 _LINE = re.compile(
-    r'envoy_cluster_endpoint_rq_(\w+)\{envoy_cluster_name="([^"]*)",envoy_endpoint_address="([^"]*)"\} (\d+)'
+    r'envoy_cluster_endpoint_rq_(\w+)\{envoy_cluster_name="([^"]*)",envoy_endpoint_address="([^"]*)"\} (.*)'
 )
+_COUNT = re.compile(r"[0-9]{1,15}", re.ASCII)
 
 
 async def ask(
@@ -28,7 +29,8 @@ async def ask(
     """The load of these servers ("ip:port"), all routers together; None when one of them did not answer in time.
 
     `routers` are statistics addresses. A router that does not have a server counts nothing for it, so a draining one
-    must stay published. Costs a router with 6,000 servers about 50 ms: ask for all servers in one go.
+    must stay published. A server whose count is no number is missing in the answer: unknown, never zero. Costs a router
+    with 6,000 servers about 50 ms: ask for all servers in one go.
     """
     url = f"/stats/prometheus?usedonly&filter={quote(names(endpoints))}"
     texts = await asyncio.gather(*(_fetch(client, f"http://{router}{url}") for router in routers))
@@ -46,7 +48,7 @@ def names(endpoints: Collection[str]) -> str:
 async def _fetch(client: aiohttp.ClientSession, url: str) -> str | None:
     try:
         async with client.get(url, timeout=aiohttp.ClientTimeout(total=PATIENCE_S)) as response:
-            return await response.text() if response.status == 200 else None
+            return await response.text(errors="replace") if response.status == 200 else None
     except (aiohttp.ClientError, TimeoutError):
         return None
 
@@ -55,8 +57,12 @@ def _loads(texts: Iterable[str], endpoints: Collection[str], at_s: float) -> Map
     counts = {endpoint: dict.fromkeys(("active", "pending", "streams", "total"), 0) for endpoint in endpoints}
     for text in texts:
         for what, cluster, endpoint, number in _LINE.findall(text):
-            if endpoint in counts:
+            if endpoint not in counts:
+                continue
+            if _COUNT.fullmatch(number.rstrip()):
                 counts[endpoint][_kind(what, cluster)] += int(number)
+            else:
+                del counts[endpoint]
     return {endpoint: EndpointLoad(at_s=at_s, **found) for endpoint, found in counts.items()}
 
 

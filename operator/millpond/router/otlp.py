@@ -2,6 +2,9 @@
 
 Envoy leaves out counters and histograms in which nothing happened, so that an idle edition costs little; gauges are
 always there.
+
+A figure that cannot be (negative, not a whole number, a histogram of another shape) makes that edition, or that server,
+unknown in this report, and nothing else.
 """
 
 from bisect import bisect_left
@@ -10,18 +13,22 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
+from opentelemetry.proto.metrics.v1.metrics_pb2 import HistogramDataPoint, NumberDataPoint
 
 from millpond.api.protocol import GRPC_FAILURES
 from millpond.router.config import edition_of, is_streams
 from millpond.router.resources import cluster_of
 from millpond_policies.histogram import BOUNDS_MS
+from millpond_policies.sample import MOST_COUNTED, SHORTEST_S, SLOWEST_MS
 
-_LONGEST_S = 60.0
+_SHORTEST_S, _LONGEST_S = SHORTEST_S, 60.0
 Attributes: TypeAlias = Mapping[str, str]
 
 
 @dataclass(slots=True)
 class EditionCounts:
+    spoiled: bool = False
+    """A figure could not be: nothing is known of this edition."""
     requests: int = 0
     errors: int = 0
     sum_ms: float = 0.0
@@ -38,6 +45,7 @@ class EditionCounts:
 class EndpointCounts:
     """Of streams, those that wait for their connection are among the active ones; requests are of both kinds."""
 
+    spoiled: bool = False
     active: int = 0
     pending: int = 0
     requests: int = 0
@@ -56,23 +64,45 @@ class Report:
 
     def window_s(self, before: "Report | None") -> float:
         """The time that the counts cover; a second, the interval of reports, where the router doesn't say."""
-        if 0 < self.measured_s - self.started_s < _LONGEST_S:
+        if _SHORTEST_S <= self.measured_s - self.started_s < _LONGEST_S:
             return self.measured_s - self.started_s
         since = self.measured_s - before.measured_s if before else 0.0
-        return since if 0 < since < 2 else 1.0
+        return since if _SHORTEST_S <= since < 2 else 1.0
+
+
+class Impossible(ValueError):
+    """A figure that cannot be."""
 
 
 def decode(body: bytes, received_s: float) -> Report:
-    """Raises google.protobuf.message.DecodeError when it is no metrics request."""
+    """Raises google.protobuf.message.DecodeError when it is no metrics request, whatever the bytes are."""
     request = metrics_service_pb2.ExportMetricsServiceRequest.FromString(body)
     report = Report(received_s)
     for metric in _metrics(request):
-        note = _NOTES.get(metric.name)
-        if note is not None:
-            kind = metric.WhichOneof("data")
-            for point in getattr(metric, kind).data_points:
-                note(report, {a.key: a.value.string_value for a in point.attributes}, point)
+        note, kind = _NOTES.get(metric.name), metric.WhichOneof("data")
+        if note is None or kind is None:
+            continue
+        for point in getattr(metric, kind).data_points:
+            attributes = {a.key: a.value.string_value for a in point.attributes}
+            try:
+                note(report, attributes, point)
+            except Impossible:
+                _spoil(report, metric.name, attributes)
     return report
+
+
+def _spoil(report: Report, name: str, attributes: Attributes) -> None:
+    if name.startswith("cluster.endpoint."):
+        _endpoint(report, attributes).spoiled = True
+    else:
+        _edition(report, _cluster(attributes)).spoiled = True
+
+
+def _count(point: Any) -> int:
+    number = point.as_int if isinstance(point, NumberDataPoint) and point.HasField("as_int") else -1
+    if not 0 <= number <= MOST_COUNTED:
+        raise Impossible(number)
+    return int(number)
 
 
 def _metrics(request: Any) -> Iterable[Any]:
@@ -97,9 +127,9 @@ def _requests(report: Report, attributes: Attributes, point: Any) -> None:
     report.started_s = point.start_time_unix_nano / 1e9
     cluster = _cluster(attributes)
     if is_streams(cluster):
-        _edition(report, cluster).streams += point.as_int
+        _edition(report, cluster).streams += _count(point)
     else:
-        _edition(report, cluster).requests += point.as_int
+        _edition(report, cluster).requests += _count(point)
 
 
 def _errors(report: Report, attributes: Attributes, point: Any) -> None:
@@ -107,46 +137,53 @@ def _errors(report: Report, attributes: Attributes, point: Any) -> None:
     if attributes.get("envoy.response_code_class") != "5":
         return
     if is_streams(cluster):
-        _edition(report, cluster).stream_errors += point.as_int
+        _edition(report, cluster).stream_errors += _count(point)
     else:
-        _edition(report, cluster).errors += point.as_int
+        _edition(report, cluster).errors += _count(point)
 
 
 def _failed_calls(report: Report, attributes: Attributes, point: Any) -> None:
     cluster = _cluster(attributes)
     if is_streams(cluster):
-        _edition(report, cluster).failed_stream_calls += point.as_int
+        _edition(report, cluster).failed_stream_calls += _count(point)
     else:
-        _edition(report, cluster).failed_calls += point.as_int
+        _edition(report, cluster).failed_calls += _count(point)
 
 
 def _in_flight(report: Report, attributes: Attributes, point: Any) -> None:
     report.measured_s = point.time_unix_nano / 1e9
-    _edition(report, _cluster(attributes)).in_flight += point.as_int
+    _edition(report, _cluster(attributes)).in_flight += _count(point)
 
 
 def _times(report: Report, attributes: Attributes, point: Any) -> None:
-    edition = _edition(report, _cluster(attributes))
+    if not isinstance(point, HistogramDataPoint):
+        raise Impossible(type(point))
+    edition, counts = (
+        _edition(report, _cluster(attributes)),
+        _bucketed(point.explicit_bounds, point.bucket_counts),
+    )
+    if not 0 <= point.sum <= SLOWEST_MS * (sum(counts) + 1):
+        raise Impossible(point.sum)
     edition.sum_ms += point.sum
-    edition.histogram = _bucketed(point.explicit_bounds, point.bucket_counts)
+    edition.histogram = counts
 
 
 def _active(report: Report, attributes: Attributes, point: Any) -> None:
     if is_streams(attributes.get("envoy.cluster_name", "")):
-        _endpoint(report, attributes).streams += point.as_int
+        _endpoint(report, attributes).streams += _count(point)
     else:
-        _endpoint(report, attributes).active += point.as_int
+        _endpoint(report, attributes).active += _count(point)
 
 
 def _pending(report: Report, attributes: Attributes, point: Any) -> None:
     if is_streams(attributes.get("envoy.cluster_name", "")):
-        _endpoint(report, attributes).streams += point.as_int
+        _endpoint(report, attributes).streams += _count(point)
     else:
-        _endpoint(report, attributes).pending += point.as_int
+        _endpoint(report, attributes).pending += _count(point)
 
 
 def _total(report: Report, attributes: Attributes, point: Any) -> None:
-    _endpoint(report, attributes).requests += point.as_int
+    _endpoint(report, attributes).requests += _count(point)
 
 
 _NOTES: Mapping[str, Callable[[Report, Attributes, Any], None]] = {
@@ -163,11 +200,13 @@ _NOTES: Mapping[str, Callable[[Report, Attributes, Any], None]] = {
 
 
 def _bucketed(bounds: Iterable[float], counts: Iterable[int]) -> tuple[int, ...]:
-    """Counts over BOUNDS_MS; a router of another version may have other bounds."""
-    found_bounds = tuple(bounds)
+    """Counts over BOUNDS_MS; a router of another version may have other bounds. Raises Impossible."""
+    found_bounds, numbers = tuple(bounds), tuple(counts)
+    if len(numbers) != len(found_bounds) + 1 or sum(numbers) > MOST_COUNTED:
+        raise Impossible("a histogram of another shape")
     if found_bounds == BOUNDS_MS:
-        return tuple(counts)
+        return numbers
     found = [0] * (len(BOUNDS_MS) + 1)
-    for bound, number in zip((*found_bounds, float("inf")), counts, strict=True):
+    for bound, number in zip((*found_bounds, float("inf")), numbers, strict=True):
         found[bisect_left(BOUNDS_MS, bound)] += number
     return tuple(found)

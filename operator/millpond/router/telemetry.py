@@ -44,11 +44,14 @@ class EditionSecond:
     other fields are about requests alone."""
     stream_errors: int = 0
     """Of these, answered 5xx; calls of gRPC also as with `errors`."""
+    unknown: bool = False
+    """A router reported a figure that cannot be: all of these are "at least"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointLoad:
-    """One server at `at_s`, when the oldest of the routers' newest reports came; 0.0: not all have reported yet.
+    """One server at `at_s`, when the oldest of the routers' newest reports came; 0.0: not all have reported yet, or one
+    reported what cannot be.
 
     It must be published (draining) as long as one wants to know: routers don't count for servers that they don't have.
     """
@@ -94,14 +97,18 @@ class Telemetry:
         self._newest: dict[str, Report] = {}
         self._windows: dict[str, deque[tuple[Report, float]]] = {}
         self._totals: dict[str, int] = {}
+        self._garbled: set[str] = set()  # routers whose last report was none
 
     def receive(self, router: str, body: bytes) -> None:
         """A router's report, as it came."""
         try:
             report = decode(body, self._clock())
         except DecodeError:
-            log.warning("router %s sent a report that is none", router)
+            if router not in self._garbled:
+                log.warning("router %s sends reports that are none", router)
+            self._garbled.add(router)
             return
+        self._garbled.discard(router)
         window_s = report.window_s(self._newest.get(router))
         self._windows.setdefault(router, deque(maxlen=_KEPT)).append((report, window_s))
         self._newest[router] = report
@@ -130,6 +137,7 @@ class Telemetry:
     def forget(self, router: str) -> None:
         """It is gone: what it reported counts, its load doesn't any more."""
         self._newest.pop(router, None)
+        self._garbled.discard(router)
 
     def last_report_s(self, router: str) -> float | None:
         newest = self._newest.get(router)
@@ -161,7 +169,7 @@ class Telemetry:
             active=sum(count.active for count in counts),
             pending=sum(count.pending for count in counts),
             total=self._totals.get(address, 0),
-            at_s=at_s,
+            at_s=0.0 if any(count.spoiled for count in counts) else at_s,
             streams=sum(count.streams for count in counts),
         )
 
@@ -184,4 +192,5 @@ def _sum(counts: Collection[EditionCounts], in_flight: int) -> EditionSecond:
         in_flight=in_flight,
         streams=sum(c.streams for c in counts),
         stream_errors=sum(max(c.stream_errors, c.failed_stream_calls) for c in counts),
+        unknown=any(c.spoiled for c in counts),
     )
