@@ -129,9 +129,11 @@ class World:
         self._stack.push_async_callback(self.control.stop)
         return self.control
 
-    def router(self, name: str = "r1", *, xds: str | None = None, **edge: Any) -> RouterProcess:
+    def router(
+        self, name: str = "r1", *, xds: str | None = None, listen: str | None = None, **edge: Any
+    ) -> RouterProcess:
         """`edge`: what its listeners have besides the address, see `Edge`."""
-        listen = self.address()
+        listen = listen or self.address()
         router = RouterProcess(
             name=name,
             xds=xds or self.xds,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from millpond.router.addresses import listening, spelled
 from millpond.router.certificates import find
 from millpond.router.listeners import Edge
 from millpond.router.process import arguments, configure, supervised
@@ -22,7 +23,12 @@ from millpond.router.tls import FILES, check_files, plain_allowed
     help="Folder with ca.crt, tls.crt and tls.key, as the Secret millpond-xds-router has them. "
     "Renewed files are taken up when they are renamed into it (mv, not cp).",
 )
-@click.option("--listen", required=True, help="Where requests for apps come in: ip:port.")
+@click.option(
+    "--listen",
+    required=True,
+    help="Where requests for apps come in: ip:port. [::]:port is for IPv4 and IPv6, and for IPv4 alone where there is "
+    "no IPv6.",
+)
 @click.option("--listen-tls", help="Where they come in by TLS as well: ip:port. Needs --certificates.")
 @click.option(
     "--certificates",
@@ -93,15 +99,15 @@ def router(
     """
     _check(xds, tls_dir)
     edge = Edge(
-        listen=listen,
-        listen_tls=listen_tls,
+        listen=listening(listen),
+        listen_tls=listening(listen_tls) if listen_tls else None,
         certificates=_certificates(listen_tls, certificates),
         trusted_hops=trusted_hops,
         reuse_port=reuse_port,
     )
     folder = Path(tempfile.mkdtemp(prefix="millpond-router-"))
     socket = (admin or folder / "admin.sock").absolute()
-    config = configure(folder, name=name, xds=xds, edge=edge, stats=stats, admin=socket, tls=tls_dir)
+    config = configure(folder, name=name, xds=xds, edge=edge, stats=spelled(stats), admin=socket, tls=tls_dir)
     command = arguments(config, concurrency=concurrency)
     if drain_s:
         command = supervised(command, admin=socket, listen=edge.addresses, accept_s=accept_s, drain_s=drain_s)

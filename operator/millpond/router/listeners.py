@@ -156,6 +156,8 @@ def _listener(name: str, address: str, manager: Json) -> Json:
 
 
 def socket_address(text: str) -> Json:
-    """ "ip:port" or "host:port", with brackets around an IPv6 address."""
+    """ "ip:port" or "host:port", with brackets around an IPv6 address. `[::]`: clients of both families."""
     host, _, port = text.rpartition(":")
-    return {"socket_address": {"address": host.strip("[]"), "port_value": int(port)}}
+    address = host.strip("[]")
+    both = {"ipv4_compat": True} if address == "::" else {}
+    return {"socket_address": {"address": address, "port_value": int(port), **both}}
