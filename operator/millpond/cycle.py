@@ -109,7 +109,7 @@ class Cycle:
     ) -> None:
         for key in candidates:
             for pod in holdings[key].pods:
-                gate = wanted_gate(pod, self._routes.get(key), key in published.confirmed)
+                gate = wanted_gate(pod, self._routes.get(key), key in published.routed)
                 if gate is None or gate == pod.gate:
                     continue
                 try:

@@ -14,9 +14,7 @@ from router.world import World, app
 
 @pytest.mark.integration
 @pytest.mark.parametrize("client", ["127.0.0.1", "::1"])
-async def test_a_router_on_all_addresses_serves_clients_of_either_family(
-    world: World, client: str
-) -> None:
+async def test_a_router_on_all_addresses_serves_clients_of_either_family(world: World, client: str) -> None:
     port = world.address().rpartition(":")[2]
     server = await world.server("mirror", Mirror)
     router = world.router(listen=f"[::]:{port}")

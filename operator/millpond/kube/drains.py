@@ -78,7 +78,7 @@ class Drains:
                 app=app,
                 held=holdings[key],
                 pod=pod,
-                acknowledged=key in published.confirmed and self._someone_answers(app),
+                acknowledged=key in published.routed and self._someone_answers(app),
             )
             for key, app in candidates.items()
             for pod in holdings[key].pods

@@ -134,7 +134,7 @@ def fault(app: AppRoutes) -> str | None:
         return f"affinity cookie {app.affinity_cookie!r}: must be a cookie name (letters, digits, - _ .)"
     found = (
         *map(_match_fault, app.matches),
-        *map(_edition_fault, app.editions),
+        *map(edition_fault, app.editions),
         _twin_fault(app),
         *_preview_faults(app),
     )
@@ -153,15 +153,17 @@ def _match_fault(match: Match) -> str | None:
     )
 
 
-def _edition_fault(edition: EditionRoute) -> str | None:
+def edition_fault(edition: EditionRoute) -> str | None:
+    """As `fault`, of one edition but for its preview."""
     if not _NAME.fullmatch(edition.name):
         return f"edition {edition.name!r}: must be a name of letters, digits, - . _"
     if not 0 <= edition.weight <= _MAX_WEIGHT:
         return f"weight {edition.weight} of edition {edition.name}: must be 0 to {_MAX_WEIGHT}"
-    return next((text for text in map(_endpoint_fault, edition.endpoints) if text), None)
+    return next((text for text in map(endpoint_fault, edition.endpoints) if text), None)
 
 
-def _endpoint_fault(endpoint: Endpoint) -> str | None:
+def endpoint_fault(endpoint: Endpoint) -> str | None:
+    """As `fault`, of one server."""
     try:
         ipaddress.ip_address(endpoint.address)
     except ValueError:

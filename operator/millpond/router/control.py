@@ -62,6 +62,9 @@ class Published:
     """Routers that may serve something older."""
     lingering: frozenset[str] = frozenset()
     """Apps that are published no more and that some router may still serve."""
+    routed: frozenset[str] = frozenset()
+    """Apps whose newest servers every router that may serve has acknowledged: those that are confirmed, and those that
+    are rejected and go on with their last good configuration and these servers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,10 +217,16 @@ class RouterControl:
         counted = [router for router in self._routers.values() if router.maybe_serving]
         reunited = self._reunited()
         newest = {key: built for key, built in target.wanted.items() if isinstance(built, Built)}
-        confirmed = (k for k, b in newest.items() if reunited and all(r.serves(k, b) for r in counted))
         rejected = self._board.target.rejected
+
+        def served(apps: Mapping[str, Built]) -> frozenset[str]:
+            found = (k for k, b in apps.items() if reunited and all(r.serves(k, b) for r in counted))
+            return frozenset(found)
+
+        confirmed = served(newest) - rejected.keys()
         return Published(
-            confirmed=frozenset(confirmed) - rejected.keys(),
+            confirmed=confirmed,
+            routed=confirmed | served(self._board.standins(target)),
             rejected=rejected,
             waiting=tuple(sorted(r.name for r in counted if r.settled < target.version)),
             lingering=frozenset().union(*(router.remnants(target.wanted) for router in counted)),
