@@ -153,11 +153,11 @@ class Hands:
         owned = holdings.sets.get(pod.edition)
         if pod.retire is None or pod.deleting or owned is None:
             return None
-        assert app.spec is not None
+        assert app.served is not None
         siblings, now_s = holdings.pods_of(pod.edition), self.clock()
         if await self._revoked(pod, app, owned, siblings, quiet, now_s):
             return None
-        sessions_s = app.spec.drain.session_timeout_s
+        sessions_s = app.served.drain.session_timeout_s
         busy = quiet.busy(pod.retire, sessions_s, now_s) if quiet else Step.REQUESTS
         step = retire.next_step(
             pod, owned, siblings, acknowledged=acknowledged and quiet is not None, busy=busy, now_s=now_s

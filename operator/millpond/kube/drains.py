@@ -32,13 +32,13 @@ class _Victim:
 
     @property
     def endpoint(self) -> str:
-        assert self.app.spec is not None
-        return Endpoint(address=self.pod.address or "", port=self.app.spec.port).authority
+        assert self.app.served is not None
+        return Endpoint(address=self.pod.address or "", port=self.app.served.port).authority
 
     @property
     def counted(self) -> bool:
         """Whether routers count its requests; nobody counts another proxy's: then a drain lasts until its deadline."""
-        return self.app.spec is not None and self.app.spec.sla.source is Source.ROUTER
+        return self.app.served is not None and self.app.served.sla.source is Source.ROUTER
 
 
 @dataclass(slots=True, kw_only=True)
@@ -82,13 +82,13 @@ class Drains:
             )
             for key, app in candidates.items()
             for pod in holdings[key].pods
-            if pod.retire is not None and not pod.deleting and app.spec is not None
+            if pod.retire is not None and not pod.deleting and app.served is not None
         ]
 
     def _someone_answers(self, app: Candidate) -> bool:
         """With no router known, nobody has acknowledged anything; unless another proxy serves this app."""
-        assert app.spec is not None
-        if app.spec.sla.source is not Source.ROUTER:
+        assert app.served is not None
+        if app.served.sla.source is not Source.ROUTER:
             return True
         return any(router.maybe_serving for router in self.routers.routers())
 
@@ -101,9 +101,9 @@ class Drains:
     def _look(self, victim: _Victim, now_s: float) -> None:
         """What the routers report by themselves, every second."""
         quiet, app = self._quiet.get(victim.pod.uid), victim.app
-        if quiet is None or app.spec is None or not victim.counted:
+        if quiet is None or app.served is None or not victim.counted:
             return
-        load = self.learner.load(victim.pod, app.spec.port, now_s)
+        load = self.learner.load(victim.pod, app.served.port, now_s)
         if load is not None:
             requests = load.in_flight - load.streams
             quiet.saw(Sample(at_s=load.at_s, requests=requests, streams=load.streams, total=load.total))
@@ -129,8 +129,8 @@ class Drains:
         quiet = self._quiet.get(victim.pod.uid)
         if quiet is None or victim.pod.retire is None or not victim.acknowledged or not victim.counted:
             return False
-        assert victim.app.spec is not None
-        now_s, sessions_s = self.hands.clock(), victim.app.spec.drain.session_timeout_s
+        assert victim.app.served is not None
+        now_s, sessions_s = self.hands.clock(), victim.app.served.drain.session_timeout_s
         busy = quiet.busy(victim.pod.retire, sessions_s, now_s)
         return busy in (Step.REQUESTS, Step.STREAMS) and quiet.promising(now_s)
 

@@ -95,9 +95,9 @@ class Learner:
         return {
             pod.uid: load.in_flight
             for key, app in candidates.items()
-            if app.spec is not None and key in holdings
+            if app.served is not None and key in holdings
             for pod in holdings[key].pods
-            if (load := self.load(pod, app.spec.port, now_s)) is not None
+            if (load := self.load(pod, app.served.port, now_s)) is not None
         }
 
     def _take_loads(self, collected: Collected) -> None:

@@ -80,9 +80,9 @@ def app_view(
 
 
 def paused_until_s(app: Candidate) -> float | None:
-    if app.spec is None or app.spec.paused is None:
+    if app.served is None or app.served.paused is None:
         return None
-    return app.spec.paused.until_s
+    return app.served.paused.until_s
 
 
 def is_paused(app: Candidate, now_s: float) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 from millpond.api import dynamicpool, elasticapp, slapolicy
 from millpond.api.parsing import SpecError
 from millpond.clock import from_rfc3339
+from millpond.kube.salvage import salvaged
 from millpond_policies.model import Goal
 from millpond_policies.reasons import Reason
 
@@ -32,6 +33,12 @@ class Candidate:
     pool: dynamicpool.DynamicPoolSpec | None = None
     problem: Problem | None = None
     contested: tuple[str, ...] = ()  # hosts that an older app holds
+    salvaged: elasticapp.ElasticAppSpec | None = None  # of a spec that cannot be read
+
+    @property
+    def served(self) -> elasticapp.ElasticAppSpec | None:
+        """By which requests are routed and drains finish: a spec that can't be read any more takes nothing back."""
+        return self.spec or self.salvaged
 
     @property
     def namespace(self) -> str:
@@ -70,6 +77,7 @@ class Resolver:
 
     def __init__(self) -> None:
         self._parsed: dict[str, tuple[str, Any]] = {}
+        self._good: dict[str, elasticapp.ElasticAppSpec] = {}  # by UID, the last that could be read
 
     def resolve(
         self, apps: Mapping[str, Raw], policies: Mapping[str, Raw], pools: Mapping[str, Raw]
@@ -78,6 +86,7 @@ class Resolver:
         holders = _holders(live)
         alive = {raw["metadata"]["uid"] for group in (apps, policies, pools) for raw in group.values()}
         self._parsed = {uid: parsed for uid, parsed in self._parsed.items() if uid in alive}
+        self._good = {uid: spec for uid, spec in self._good.items() if uid in alive}
         candidates = (self._candidate(raw, policies, pools, holders) for raw in live)
         return {candidate.key: candidate for candidate in candidates}
 
@@ -87,7 +96,11 @@ class Resolver:
         namespace, key = raw["metadata"]["namespace"], _key(raw)
         spec = self._parse(elasticapp.parse, raw)
         if isinstance(spec, Problem):
-            return Candidate(key=key, raw=raw, problem=spec)
+            last = self._last(raw)
+            hosts = {r.host for r in last.routes} if last else set()
+            contested = tuple(sorted(host for host in hosts if holders.get(host, key) != key))
+            return Candidate(key=key, raw=raw, problem=spec, salvaged=last, contested=contested)
+        self._good[raw["metadata"]["uid"]] = spec
         contested = tuple(sorted({host for host in _hosts(raw) if holders.get(host, key) != key}))
         policy, why_policy = self._reference(
             slapolicy.parse, policies, spec.sla.policy, namespace, "sla.policy", "SLAPolicy", _POLICY
@@ -104,6 +117,13 @@ class Resolver:
             problem=why_policy or why_pool,
             contested=contested,
         )
+
+    def _last(self, raw: Raw) -> elasticapp.ElasticAppSpec | None:
+        """The last spec of the app that could be read; after a restart, what can be read of this one."""
+        uid = raw["metadata"]["uid"]
+        if uid not in self._good and (found := salvaged(raw.get("spec"))) is not None:
+            self._good[uid] = found
+        return self._good.get(uid)
 
     def _parse(self, parse: Any, raw: Raw) -> Any:
         uid, version = raw["metadata"]["uid"], raw["metadata"].get("resourceVersion", "")
@@ -159,7 +179,13 @@ def _holders(apps: Iterable[Raw]) -> dict[str, str]:
 
 
 def _hosts(app: Raw) -> list[str]:
-    """Of its routes, and that at which its next edition is looked at."""
-    preview = (app["spec"].get("rollout") or {}).get("preview") or {}
-    hosts = [route.get("host") for route in app["spec"].get("routes") or ()]
-    return [str(host) for host in (*hosts, preview.get("host")) if host]
+    """Of its routes, and that at which its next edition is looked at; of what is none, nothing."""
+    spec = _fields(app.get("spec"))
+    routes = spec.get("routes")
+    claims = [*(routes if isinstance(routes, list) else ()), _fields(spec.get("rollout")).get("preview")]
+    hosts = (_fields(claim).get("host") for claim in claims)
+    return [host for host in hosts if isinstance(host, str)]
+
+
+def _fields(value: object) -> Raw:
+    return value if isinstance(value, Mapping) else {}

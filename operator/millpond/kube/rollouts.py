@@ -127,7 +127,7 @@ def active(app: Candidate, holdings: Holdings) -> str | None:
         if serves in holdings.editions:
             return serves
     states = {n: (raw.get("status") or {}).get("state") for n, raw in holdings.editions.items()}
-    named = app.spec.edition if app.spec else None
+    named = app.served.edition if app.served else None
     found = sorted(name for name, state in states.items() if state == "Active")
     if found:
         return named if named in found else found[0]

@@ -11,13 +11,14 @@ from millpond_policies.release import Phase
 
 
 def app_routes(app: Candidate, holdings: Holdings) -> AppRoutes | None:
-    """Routes of one app; None when it has nothing to route (no valid spec, no edition yet, or no host of its own).
+    """Routes of one app; None when it has nothing to route (no spec that ever could be read, no edition yet, or
+    no host of its own).
 
     A server gets requests as soon as its containers are ready; being routed is what makes it Ready. A victim stays as a
     draining endpoint, so that its requests and sessions can finish. A pod that is being deleted is taken out: what it
     has it finishes, and a session that came back to it would meet its SIGTERM.
     """
-    spec = app.spec
+    spec = app.served
     if spec is None or not holdings.editions:
         return None
     matches = tuple(
@@ -37,12 +38,12 @@ def app_routes(app: Candidate, holdings: Holdings) -> AppRoutes | None:
 
 
 def _editions(app: Candidate, holdings: Holdings) -> tuple[EditionRoute, ...]:
-    assert app.spec is not None
+    assert app.served is not None
     shares = weights(app, holdings)
     return tuple(
         EditionRoute(
             name=name,
-            endpoints=_endpoints(holdings.pods_of(name), app.spec.port),
+            endpoints=_endpoints(holdings.pods_of(name), app.served.port),
             weight=shares.get(name, 0),
             preview=_preview(app, name),
         )
@@ -62,9 +63,9 @@ def weights(app: Candidate, holdings: Holdings) -> dict[str, int]:
 def _preview(app: Candidate, edition: str) -> Preview | None:
     """Who reaches the edition that comes, whatever its share: testers; from a step by header on, whoever has it."""
     last = rollouts.progress(app)
-    if app.spec is None or last is None or last.phase.final or last.edition != edition:
+    if app.served is None or last is None or last.phase.final or last.edition != edition:
         return None
-    rollout = app.spec.rollout
+    rollout = app.served.rollout
     if last.phase is Phase.ROLLING_BACK:
         return None
     headers = [step.header for step in rollout.planned_steps[: last.step] if step.header]
