@@ -25,6 +25,7 @@ from millpond.kube.learner import Learner, Measured
 from millpond.kube.lease import LeaderLease
 from millpond.kube.measure import Measure
 from millpond.kube.resolve import Candidate
+from millpond.kube.routerpods import RouterPods
 from millpond.kube.status import desired
 from millpond.kube.world import World
 from millpond.kube.writer import Writer
@@ -85,8 +86,15 @@ class _Parts:
         )
         self.identity = self._identity()
         tls = self.identity.tls if self.identity is not None else None
+        self.router_pods = RouterPods(
+            self.api, settings.namespace, self._node_ready, watch_stuck_s=settings.watch_stuck_s
+        )
         self.routers = RouterControl(
-            listen=settings.xds, clock=now_s, tls=tls, patience=Patience(unseen_s=settings.lost_after_s)
+            listen=settings.xds,
+            clock=now_s,
+            tls=tls,
+            presence=self.router_pods.presence,
+            patience=Patience(unseen_s=settings.lost_after_s),
         )
         self.routers.telemetry.changed = self.wake
         identity = f"{socket.gethostname()}-{os.getpid()}"
@@ -143,6 +151,10 @@ class _Parts:
             on_verdict=self._decided,
         )
 
+    def _node_ready(self, name: str) -> bool:
+        node = self.world.nodes.store.get(name)
+        return node is not None and node.ready
+
     def may_act(self) -> bool:
         """Whether something may be taken away: we hold the Lease, and routers had the time to come back to us."""
         return self.lease.held() and steady_s() - self._started_s > SETTLE_S
@@ -161,6 +173,7 @@ class _Parts:
         await self.health.start()
         log.info("health and metrics on http://%s", self.health.address)
         self.world.start()
+        self.router_pods.start()
         self.events.start()
         self.lease.start()
         self.kopf.start()
@@ -177,6 +190,7 @@ class _Parts:
         health.alive("kopf", lambda: self.kopf.alive)
         for name, watched in self.world.watches.items():
             health.watch(name, watched, max_age_s=settings.watch_stuck_s)
+        health.watch("routers", self.router_pods.store, max_age_s=settings.watch_stuck_s)
         for place in self.world.places:
             health.inform(f"namespace {place.namespace}", place.described)
         health.inform("lease", lambda: "held" if self.lease.held() else "not held")
@@ -195,6 +209,7 @@ class _Parts:
             self.wake.clear()
             began_s = steady_s()
             self.kopf.follow(self.world.watched)
+            self.router_pods.follow((r.id, r.stats) for r in self.routers.routers())
             if self.world.synced and self.lease.held():
                 await self.cycle.once()
                 self._show()
@@ -215,6 +230,7 @@ class _Parts:
         await self.kopf.stop()
         await self.events.stop()
         await self.lease.stop()
+        await self.router_pods.stop()
         await self.world.stop()
         await self.routers.stop()
         if self.identity is not None:

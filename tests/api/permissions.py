@@ -111,7 +111,15 @@ TABLE: frozenset[Right] = frozenset(
         },
     )
     | _rights(OPERATOR, CLUSTER, {POOL_STATUS: _WRITTEN_STATUS, NODES: frozenset({"list", "watch"})})
-    | _rights(OPERATOR, HOME, {SECRETS: frozenset({"create"}), CERTIFICATES: frozenset({"get", "patch"})})
+    | _rights(
+        OPERATOR,
+        HOME,
+        {
+            PODS: READ | {"create", "patch"},
+            SECRETS: frozenset({"create"}),
+            CERTIFICATES: frozenset({"get", "patch"}),
+        },
+    )
 )
 
 
@@ -124,7 +132,7 @@ def asked() -> set[Right]:
         rights |= {(who, CLUSTER, resource, verb) for resource in CLUSTERED for verb in resource.verbs}
         whole = [resource for resource in NAMESPACED if not resource.part]
         rights |= {(who, CLUSTER, resource, verb) for resource in whole for verb in ("list", "watch")}
-        rights |= {(who, HOME, SECRETS, verb) for verb in ALL}
+        rights |= {(who, HOME, resource, verb) for resource in (SECRETS, PODS) for verb in ALL}
         rights |= {
             (who, HOME, CERTIFICATES, verb) for verb in ALL - {"create", "list", "watch", "deletecollection"}
         }
