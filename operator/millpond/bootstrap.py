@@ -12,14 +12,16 @@ from typing import Any
 
 from millpond.api.names import LEASE
 from millpond.clock import now_s, steady_s
-from millpond.cycle import Cycle
+from millpond.cycle import OPERATOR, Cycle
 from millpond.handlers import KopfThread
 from millpond.health import Health, Heartbeat
 from millpond.kube.apply import Hands
 from millpond.kube.client import Api
 from millpond.kube.drains import Drains
+from millpond.kube.each import Each
 from millpond.kube.editions import Editions
 from millpond.kube.events import Events
+from millpond.kube.faults import Faults
 from millpond.kube.identity import Identity
 from millpond.kube.learner import Learner, Measured
 from millpond.kube.lease import LeaderLease
@@ -149,6 +151,7 @@ class _Parts:
             writer=Writer(self.api, self.world, pools=not self.settings.watch_namespaces),
             clock=now_s,
             on_verdict=self._decided,
+            each=Each(Faults(self.metrics.failed)),
         )
 
     def _node_ready(self, name: str) -> bool:
@@ -211,15 +214,23 @@ class _Parts:
             self.kopf.follow(self.world.watched)
             self.router_pods.follow((r.id, r.stats) for r in self.routers.routers())
             if self.world.synced and self.lease.held():
-                await self.cycle.once()
-                self._show()
+                await self._once()
                 self.metrics.cycle_took(steady_s() - began_s)
-                self.heart.beat()
             elif self.world.synced:
                 self.heart.beat()  # somebody else acts: waiting is all there is to do
             await asyncio.sleep(steady_s() - began_s if steady_s() - began_s > 0.1 else 0)
 
+    async def _once(self) -> None:
+        """A cycle that fails as a whole is not one that has been: if it lasts, health says so."""
+        try:
+            await self.cycle.once()
+            self._show()
+            self.heart.beat()
+        except Exception as error:
+            self.cycle.each.faults.failed(OPERATOR, "cycle", error)
+
     def _show(self) -> None:
+        self.metrics.failing(len(self.cycle.each.faults.shown))
         self.metrics.apps({key: _figures(app) for key, app in self.cycle.apps.items()})
         states = [r.condition for r in self.routers.routers()]
         self.metrics.routers({state: states.count(state) for state in CONDITIONS})
@@ -227,6 +238,7 @@ class _Parts:
     async def stop(self) -> None:
         for task in self._tasks:
             task.cancel()
+        await self.cycle.each.stop()
         await self.kopf.stop()
         await self.events.stop()
         await self.lease.stop()

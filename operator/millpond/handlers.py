@@ -12,12 +12,29 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 import kopf
+from kopf._cogs.clients import api as kopf_api
 from kopf._cogs.structs.references import Insights, NamespaceName
 
 from millpond.api.names import GROUP, PLURALS, VERSION
+from millpond.kube.decode import decoded
 from millpond.kube.login import Login
 
 Wake = Callable[[str], None]
+
+
+class _Json:
+    """Reads what kopf watches. Its own reader ends at 1,000 levels, and with it kopf, by one tenant's object."""
+
+    loads = staticmethod(decoded)
+
+
+async def _get(url: str, **more: Any) -> Any:
+    async with await kopf_api.request(method="get", url=url, **more) as response:
+        return decoded(await response.read())
+
+
+kopf_api.json = _Json  # type: ignore[assignment,attr-defined]
+kopf_api.get = _get
 
 
 def registry(wake: Wake, login: Login) -> kopf.OperatorRegistry:

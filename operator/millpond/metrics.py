@@ -46,6 +46,15 @@ class Metrics:
             ["namespace", "app", "what"],
             registry=self.registry,
         )
+        self._faults = Counter(
+            "millpond_internal_errors",
+            "Steps of a cycle that failed for an app while the others went on; the log has the details",
+            ["step"],
+            registry=self.registry,
+        )
+        self._failing = Gauge(
+            "millpond_apps_failing", "Apps with the condition InternalError", registry=self.registry
+        )
         self._counted: set[str] = set()
         self._cut: set[str] = set()
         self._cycle = Histogram(
@@ -98,6 +107,13 @@ class Metrics:
         self._counted.discard(app)
         for what in ("request", "stream"):
             self._unfinished.remove(*app.split("/", 1), what)
+
+    def failed(self, step: str) -> None:
+        """One of the cycle's steps, so there are few."""
+        self._faults.labels(step).inc()
+
+    def failing(self, apps: int) -> None:
+        self._failing.set(apps)
 
     def cycle_took(self, seconds: float) -> None:
         self._cycle.observe(seconds)

@@ -80,6 +80,8 @@ class Reason(StrEnum):
     NOT_LIMITED = "NotLimited"
     RESOLVED = "Resolved"
     REPLICAS_IGNORED = "ReplicasIgnored"
+    INTERNAL_ERROR = "InternalError"
+    NO_ERROR = "NoError"
 
     # input that admission cannot refuse
     INVALID_SPEC = "InvalidSpec"

@@ -1,13 +1,17 @@
 """kopf wakes the cycle on every change of our kinds, and writes nothing."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 
 import pytest
 
+from millpond.cluster.embedded import Cluster
 from millpond.handlers import KopfThread
-from millpond.kube import paths
+from millpond.kube import objects, paths
+from millpond.kube.cache import Reflector
 from millpond.kube.client import Api, Object
+from millpond.kube.decode import TOO_DEEP
 from millpond.kube.login import Login
 
 from kube.fault_proxy import FaultProxy, Status
@@ -90,3 +94,68 @@ async def test_of_chosen_namespaces_it_watches_those_that_it_is_told_are_there(
         assert proxy.writes() == []
     finally:
         await thread.stop()
+
+
+@pytest.mark.parametrize("levels", [1_000, 9_000])
+async def test_an_app_that_nests_deeper_than_python_reads_stops_neither_kopf_nor_our_own_list_and_watch(
+    levels: int, cluster: Cluster, api: Api, namespace: str
+) -> None:
+    woken: list[str] = []
+    first = KopfThread(woken.append, Login(cluster.kubeconfig))
+    first.start()
+    async with asyncio.timeout(60):
+        apps = Reflector(api, paths.elasticapps(), keep=objects.custom)
+        apps.start()
+        await apps.wait_synced()
+        await _kopf_watches(woken, api, f"before-{namespace}")
+        deep = _deep_app(namespace, levels)
+        await asyncio.to_thread(cluster.kubectl, "create", "--validate=false", "-f", "-", stdin=deep)
+        other, key = f"policy-{namespace}", f"{namespace}/deep"
+        await eventually_async(lambda: key in apps.store.items(), 10, "our watch has it")
+        await eventually_async(lambda: f"elasticapps {key}" in woken, 10, "kopf's watch has it")
+        kept = apps.store.items()[key]
+        assert TOO_DEEP in json.dumps(kept["spec"]["template"])
+        assert kept["spec"]["edition"] == "v1"
+
+        again = Reflector(api, paths.elasticapps(), keep=objects.custom)  # now with a LIST
+        heard: list[str] = []
+        second = KopfThread(heard.append, Login(cluster.kubeconfig))
+        again.start()
+        second.start()
+        await again.wait_synced()
+        assert again.store.items()[key] == kept
+        await eventually_async(lambda: f"elasticapps {key}" in heard, 20, "kopf's list has it")
+        await api.create(paths.slapolicies(), policy(other))
+        await eventually_async(lambda: f"slapolicies {other}" in heard, 10, "it goes on")
+        assert first.alive
+        assert second.alive
+        for reflector in (apps, again):
+            await reflector.stop()
+        await first.stop()
+        await second.stop()
+        await api.delete(paths.slapolicies(other))
+        await api.delete(paths.elasticapps(namespace, "deep"))
+
+
+def _deep_app(namespace: str, levels: int) -> str:
+    """As text: Python cannot write it either."""
+    app = {
+        "apiVersion": "millpond.dev/v1alpha1",
+        "kind": "ElasticApp",
+        "metadata": {"name": "deep", "namespace": namespace},
+        "spec": {
+            "pool": "none",
+            "sla": {"policy": "none"},
+            "servers": {"min": 1, "max": 1},
+            "edition": "v1",
+            "routes": [{"host": f"deep.{namespace}.test"}],
+            "template": {"spec": {"containers": [{"name": "app", "image": "x"}], "deep": "HERE"}},
+        },
+    }
+    return json.dumps(app).replace('"HERE"', '{"a":' * levels + "1" + "}" * levels)
+
+
+async def _kopf_watches(woken: list[str], api: Api, name: str) -> None:
+    await api.create(paths.slapolicies(), policy(name))
+    await eventually_async(lambda: f"slapolicies {name}" in woken, 20, "kopf watches")
+    await api.delete(paths.slapolicies(name))

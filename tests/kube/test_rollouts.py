@@ -284,9 +284,10 @@ def test_a_server_that_hangs_in_its_deletion_on_a_dead_node_holds_nothing_up() -
 def test_an_edition_that_was_refused_changes_nothing() -> None:
     """For instance: a kept edition of that name has another template, which nobody asked for."""
     from millpond.kube.knowledge import Knowledge
-    from millpond.kube.observe import snapshot
+    from millpond.kube.observe import viewed
 
     named = rolling(None)
-    for refused, wanted in (((), "v2"), ((named.key,), "v1")):
-        seen = snapshot({named.key: named}, {named.key: both()}, Knowledge(), {}, NOW_S, refused)
-        assert [(a.edition, a.active) for a in seen.apps] == [(wanted, "v1")]
+    for refused, wanted in ((False, "v2"), (True, "v1")):
+        seen = viewed(named, both(), Knowledge(), {}, NOW_S, refused=refused)
+        assert seen is not None
+        assert (seen.edition, seen.active) == (wanted, "v1")

@@ -66,3 +66,33 @@ def test_a_bookmark_proves_life_and_changes_nothing() -> None:
     assert not store.apply("BOOKMARK", {"metadata": {"resourceVersion": "9"}})
     assert store.age_s(now[0]) == 0.0
     assert dict(store.items()) == {}
+
+
+def unreadable(obj: Object) -> str:
+    if obj["metadata"].get("uid") == "bad":
+        raise RecursionError("nobody can read it")
+    return str(obj["metadata"]["resourceVersion"])
+
+
+def test_an_object_that_cannot_be_read_stays_as_it_was_and_takes_no_other_with_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store: Store[str] = Store(unreadable, lambda: 0.0)
+    store.replace(
+        list(store.trimmed([pod("a", 5), pod("new", 6, uid="bad"), {"metadata": None}, pod("b", 7)])), 10
+    )
+    assert dict(store.items()) == {"shop/a": "5", "shop/b": "7"}
+    store.apply("MODIFIED", pod("a", 11, uid="bad"))
+    store.apply("MODIFIED", pod("b", 12))
+    assert dict(store.items()) == {"shop/a": "5", "shop/b": "12"}
+    listed = [pod("a", 11, uid="bad"), pod("b", 12)]
+    store.replace(list(store.trimmed(listed)), 13)
+    store.replace(list(store.trimmed(listed)), 14)
+    assert dict(store.items()) == {"shop/a": "5", "shop/b": "12"}
+    said = [r.getMessage() for r in caplog.records]
+    assert len([line for line in said if "shop/a" in line]) == 1, "once for each version"
+    assert store.unread == 3
+    store.apply("MODIFIED", pod("a", 15))
+    assert dict(store.items()) == {"shop/a": "15", "shop/b": "12"}
+    store.apply("DELETED", pod("a", 16))
+    assert "shop/a" not in store.items()

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from types import MappingProxyType
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from millpond.clock import Clock, steady_s
 from millpond.kube.client import Api, Object
 from millpond.kube.errors import ClusterError, Forbidden, Gone, Unavailable
+from millpond.kube.raw import fields
 
 T = TypeVar("T")
 Trimmed: TypeAlias = tuple[str, int, T]  # key, resourceVersion, what is kept
@@ -40,6 +41,7 @@ class Store(Generic[T]):
         self._versions: dict[str, int] = {}
         self._seen = 0  # the watch has told everything up to this version
         self._alive_s = clock()
+        self._unread: dict[str, str] = {}
 
     def items(self) -> Mapping[str, T]:
         return MappingProxyType(self._items)
@@ -62,8 +64,36 @@ class Store(Generic[T]):
     def prove_alive(self) -> None:
         self._alive_s = self._clock()
 
+    @property
+    def unread(self) -> int:
+        """Objects that cannot be read at all: they stay as they were read last, or are left out."""
+        return len(self._unread)
+
     def trim(self, obj: Object) -> Trimmed[T]:
         return key_of(obj), version_of(obj), self._keep(obj)
+
+    def trimmed(self, objects: Iterable[Object]) -> Iterator[Trimmed[T]]:
+        """Each by itself: one that cannot be read takes no other with it."""
+        for obj in objects:
+            try:
+                key, version = key_of(obj), version_of(obj)
+            except (KeyError, TypeError, ValueError, AttributeError):
+                self._note("an object without a name", obj)
+                continue
+            try:
+                yield key, version, self._keep(obj)
+                self._unread.pop(key, None)
+            except Exception:  # whatever is wrong with it
+                self._note(key, obj)
+                if key in self._items:
+                    yield key, version, self._items[key]
+
+    def _note(self, key: str, obj: Object) -> None:
+        """Said once for each version of an object."""
+        version = str(fields(fields(obj).get("metadata")).get("resourceVersion"))
+        if self._unread.get(key) != version:
+            self._unread[key] = version
+            log.exception("%s cannot be read: it stays as it was", key)
 
     def replace(self, listed: list[Trimmed[T]], version: int) -> None:
         """The answer of a LIST: what is not in it is gone, unless our own write is newer than the list."""
@@ -82,6 +112,7 @@ class Store(Generic[T]):
             return False
         key, known = key_of(obj), self._versions.get(key_of(obj), 0)
         if event == "DELETED" and version_of(obj) >= known:
+            self._unread.pop(key, None)
             self._versions.pop(key, None)
             self._items.pop(key, None)
             return known > 0
@@ -91,9 +122,9 @@ class Store(Generic[T]):
         return True
 
     def _put(self, obj: Object) -> None:
-        key, version, kept = self.trim(obj)
-        self._items[key] = kept
-        self._versions[key] = version
+        for key, version, kept in self.trimmed([obj]):
+            self._items[key] = kept
+            self._versions[key] = version
 
 
 class Reflector(Generic[T]):
@@ -164,7 +195,7 @@ class Reflector(Generic[T]):
         listed: list[Trimmed[T]] = []
         version = ""
         async for page in self._api.pages(self.path, self._selector):
-            listed += map(self.store.trim, page.objects)
+            listed += self.store.trimmed(page.objects)
             version = page.version
         self.store.replace(listed, int(version))
         self._version, self.refused = version, None

@@ -14,6 +14,7 @@ from kubernetes.aio.client import ApiClient, Configuration
 
 from millpond.clock import steady_s
 from millpond.kube import paths
+from millpond.kube.decode import decoded
 from millpond.kube.errors import Unavailable, error_for
 from millpond.kube.login import Login
 
@@ -153,7 +154,7 @@ class Api:
             if response.status != 200:
                 raise error_for(response.status, _decoded(await response.read()), f"watch {path}")
             async for line in _lines(response):
-                event = msgspec.json.decode(line)
+                event = decoded(line)
                 yield event["type"], event["object"]
 
     async def _call(
@@ -191,7 +192,8 @@ class Api:
             self._on_write(verb.lower(), paths.resource(path))
         timeout = ClientTimeout(total=TOTAL_S, sock_connect=CONNECT_S)
         async with self._send(verb, path, query, body, content_type, timeout) as response:
-            return response.status, response.headers, _decoded(await response.read())
+            content = await response.read()
+            return response.status, response.headers, await _elsewhere(content)
 
     async def _wait_for_turn(self) -> None:
         delay_s = self._not_before_s - steady_s()
@@ -269,9 +271,17 @@ def _dry(dry_run: bool) -> Mapping[str, str]:
 
 def _decoded(content: bytes) -> Any:
     try:
-        return msgspec.json.decode(content) if content else {}
+        return decoded(content) if content else {}
     except msgspec.DecodeError:
         return {"message": content[:200].decode(errors="replace")}
+
+
+async def _elsewhere(content: bytes) -> Any:
+    """Decoded; where that takes long (a page with an object that nests too deep), it holds up nobody else."""
+    try:
+        return msgspec.json.decode(content) if content else {}
+    except (msgspec.DecodeError, RecursionError):
+        return await asyncio.to_thread(_decoded, content)
 
 
 def _retry_after_s(headers: Mapping[str, str], otherwise_s: float) -> float:

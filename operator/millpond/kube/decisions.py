@@ -1,17 +1,16 @@
 """Verdicts as they are kept in ElasticApp.status.decisions, and those entries as text for people."""
 
-import json
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
-
-from pydantic import ValidationError
 
 from millpond.api.status import Decision
 from millpond.clock import rfc3339
+from millpond.kube.raw import entries
 from millpond_policies.actions import CancelRetire, CancelStarting, Grow, Hold, Input, Retire, Steer, Verdict
 
 KEPT = 20
+LONGEST = 16_384  # characters of a decision as it stands on what it changed
 Entry = dict[str, Any]
 
 
@@ -38,9 +37,9 @@ def entry(verdict: Verdict, now_s: float) -> Entry:
 
 def record(decisions: Sequence[Mapping[str, Any]], verdict: Verdict, now_s: float) -> list[Entry]:
     """The decisions with this verdict first if it is news about its edition; else equal to the given."""
-    before = [dict(d) for d in decisions]
+    before = [dict(d) for d in entries(decisions)]
     new = entry(verdict, now_s)
-    newest = next((d for d in before if d["edition"] == verdict.edition), None)
+    newest = next((d for d in before if d.get("edition") == verdict.edition), None)
     if newest is not None and _gist(newest) == _gist(new):
         return before
     return [new, *before][:KEPT]
@@ -51,32 +50,54 @@ def recalled(decisions: Sequence[Mapping[str, Any]], written: Iterable[str]) -> 
 
     ``written``: what stands on the objects that decisions changed; what is no decision is left out.
     """
-    before = [dict(d) for d in decisions]
-    latest = before[0]["at"] if before else ""
-    found = [made for text in written if (made := _read(text)) is not None and made["at"] > latest]
+    before = [dict(d) for d in entries(decisions)]
+    latest = str(before[0].get("at", "")) if before else ""
+    found = [made for text in written if (made := _known.read(text)) is not None and made["at"] > latest]
     lost = [made for made in found if not _is_newest(made, before)]
     return [*sorted(lost, key=lambda d: str(d["at"]), reverse=True), *before][:KEPT]
 
 
 def _is_newest(made: Entry, decisions: Iterable[Entry]) -> bool:
-    newest = next((d for d in decisions if d["edition"] == made["edition"]), None)
+    newest = next((d for d in decisions if d.get("edition") == made["edition"]), None)
     return newest is not None and _gist(newest) == _gist(made)
 
 
-@lru_cache(maxsize=10_000)
+class _Known:
+    """Decisions by their text, the last ones used, together no larger than ``most`` characters."""
+
+    def __init__(self, most: int = 16 * 1024 * 1024) -> None:
+        self._most = most
+        self._entries: OrderedDict[str, Entry | None] = OrderedDict()
+        self.size = 0
+
+    def read(self, text: str) -> Entry | None:
+        """None for what is no decision of ours, whatever else it is."""
+        if len(text) > LONGEST:
+            return None
+        if text not in self._entries:
+            self._entries[text] = _read(text)
+            self.size += len(text)
+        self._entries.move_to_end(text)
+        while self.size > self._most:
+            self.size -= len(self._entries.popitem(last=False)[0])
+        return self._entries.get(text)
+
+
 def _read(text: str) -> Entry | None:
     try:
-        Decision.model_validate_json(text)
-    except ValidationError:
+        return Decision.model_validate_json(text).model_dump(mode="json", by_alias=True, exclude_none=True)
+    except (ValueError, RecursionError):
         return None
-    made: Entry = json.loads(text)
-    return made
+
+
+_known = _Known()
 
 
 def _gist(recorded: Mapping[str, Any]) -> tuple[object, ...]:
     """What makes a decision another one. The figures behind it move all the time and don't."""
-    target = None if recorded["action"] == Hold.__name__ else recorded["message"]
-    return recorded["action"], recorded["reason"], recorded["wanted"], target
+    action = recorded.get("action")
+    target = None if action == Hold.__name__ else recorded.get("message", "")
+    return action, recorded.get("reason"), recorded.get("wanted"), target
 
 
 def _message(verdict: Verdict) -> str:

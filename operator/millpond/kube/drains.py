@@ -1,14 +1,14 @@
 """All servers that are being retired, each brought as far as it can get in this cycle."""
 
 import asyncio
-import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from millpond.api.sla import Source
 from millpond.kube import retire
 from millpond.kube.apply import Hands
-from millpond.kube.errors import ClusterError
+from millpond.kube.each import Each
 from millpond.kube.learner import Learner
 from millpond.kube.objects import Pod
 from millpond.kube.observe import is_paused
@@ -19,7 +19,6 @@ from millpond.kube.world import Holdings
 from millpond.router.config import Endpoint
 from millpond.router.control import Published, RouterControl
 
-log = logging.getLogger(__name__)
 GAP_S = 0.05  # between two questions: what a router was just sending when it acknowledged shows by then
 
 
@@ -57,33 +56,36 @@ class Drains:
         holdings: Mapping[str, Holdings],
         published: Published,
         now_s: float,
+        each: Each,
     ) -> None:
-        victims = self._victims(candidates, holdings, published)
+        """Every app's victims by themselves; of an app with a write under way, none."""
+        by_app = each.look(
+            "drain", candidates, lambda key: self._victims(candidates[key], holdings[key], published)
+        )
+        victims = [victim for of_app in by_app.values() for victim in of_app]
         self._quiet = {v.pod.uid: found for v in victims if (found := self._watched(v)) is not None}
         self.steps = {}
         for victim in victims:
-            self._look(victim, now_s)
-        await self._ask([v for v in victims if not is_paused(v.app, now_s)])
-        for victim in victims:
-            try:
-                await self._advance(victim, now_s)
-            except ClusterError as error:
-                log.warning("retiring %s: %s", victim.pod.key, error)
+            with each.faults.guard(victim.app.key, "drain"):
+                self._look(victim, now_s)
+        with each.faults.guard("", "ask"):
+            await self._ask([v for v in victims if not is_paused(v.app, now_s)])
 
-    def _victims(
-        self, candidates: Mapping[str, Candidate], holdings: Mapping[str, Holdings], published: Published
-    ) -> list[_Victim]:
-        return [
-            _Victim(
-                app=app,
-                held=holdings[key],
-                pod=pod,
-                acknowledged=key in published.routed and self._someone_answers(app),
-            )
-            for key, app in candidates.items()
-            for pod in holdings[key].pods
-            if pod.retire is not None and not pod.deleting and app.served is not None
-        ]
+        async def advance(key: str) -> None:
+            for victim in by_app[key]:
+                if key in each.busy:
+                    return  # what was seen is old by now
+                with each.faults.guard(key, "drain"):
+                    await self._advance(victim, now_s)
+
+        await each.do("drain", {key: partial(advance, key) for key, of_app in by_app.items() if of_app})
+
+    def _victims(self, app: Candidate, held: Holdings, published: Published) -> list[_Victim]:
+        if app.served is None:
+            return []
+        acknowledged = app.key in published.routed and self._someone_answers(app)
+        going = (pod for pod in held.pods if pod.retire is not None and not pod.deleting)
+        return [_Victim(app=app, held=held, pod=pod, acknowledged=acknowledged) for pod in going]
 
     def _someone_answers(self, app: Candidate) -> bool:
         """With no router known, nobody has acknowledged anything; unless another proxy serves this app."""

@@ -11,6 +11,7 @@ from millpond.clock import Clock, steady_s
 from millpond.kube import paths, refusals, rollouts
 from millpond.kube.client import Api
 from millpond.kube.errors import ClusterError, Conflict, Forbidden, Invalid, NotFound
+from millpond.kube.raw import fields, number
 from millpond.kube.refused import Refused
 from millpond.kube.resolve import Candidate, Problem
 from millpond.kube.template import server_template
@@ -29,36 +30,37 @@ class Editions:
         self.world = world
         self._refused = Refused(clock)
 
+    def look(self, app: Candidate, holdings: Holdings) -> tuple[Problem | None, bool]:
+        """The problem that is known without asking, and whether there is nothing to be written."""
+        spec = app.spec
+        assert spec is not None
+        named = spec.edition in holdings.editions
+        complete = named and not self._without_set(app, spec, holdings) and not _oldest(app, spec, holdings)
+        return _conflict(app, spec, holdings), complete
+
     async def ensure(self, app: Candidate, holdings: Holdings) -> Problem | None:
         """Make the Edition that spec names, and a ReplicaSet for each edition that has none.
 
-        Returns the problem that stopped it: a template that the API server refuses (server-side dry run of the pod),
-        or an edition of that name with another template. Nothing that runs is touched in either case.
+        Returns the problem that stopped it: a template that the API server refuses (server-side dry run of its
+        ReplicaSet), or an edition of that name with another template. Nothing that runs is touched in either case.
         """
         spec = app.spec
         assert spec is not None
-        problem = None
+        problem = _conflict(app, spec, holdings)
         if spec.edition not in holdings.editions:
             problem = await self._create_edition(app, spec, holdings)
-        elif holdings.editions[spec.edition]["spec"]["templateHash"] != template_hash(raw_template(app)):
-            problem = Problem(
-                reason=Reason.EDITION_CONFLICT,
-                message=f"spec.edition: edition {spec.edition!r} exists with another template; "
-                "give the new template a new edition name",
-            )
-        needed = (spec.edition, rollouts.active(app, holdings))
-        for name, edition in holdings.editions.items():
-            if name not in holdings.sets and (name in needed or holdings.pods_of(name)):
-                problem = await self._create_set(app, spec, edition, holdings) or problem
+        for name in self._without_set(app, spec, holdings):
+            problem = await self._create_set(app, spec, holdings.editions[name], holdings) or problem
         await self._forget_oldest(app, spec, holdings)
         return problem
 
+    def _without_set(self, app: Candidate, spec: ElasticAppSpec, holdings: Holdings) -> list[str]:
+        needed = (spec.edition, rollouts.active(app, holdings))
+        bare = (name for name in holdings.editions if name not in holdings.sets)
+        return [name for name in bare if name in needed or holdings.pods_of(name)]
+
     async def _forget_oldest(self, app: Candidate, spec: ElasticAppSpec, holdings: Holdings) -> None:
-        """Of the retired editions, the newest ``historyLimit`` are kept for an undo."""
-        states = rollouts.states(app, holdings)
-        retired = [n for n, state in states.items() if state == "Retired" and n != spec.edition]
-        retired.sort(key=lambda n: str(holdings.editions[n]["metadata"]["creationTimestamp"]), reverse=True)
-        for name in retired[spec.history_limit :]:
+        for name in _oldest(app, spec, holdings):
             edition = holdings.editions.pop(name)
             path = paths.editions(app.namespace, edition["metadata"]["name"])
             with contextlib.suppress(NotFound):
@@ -145,9 +147,30 @@ class Editions:
         return None
 
 
+def _conflict(app: Candidate, spec: ElasticAppSpec, holdings: Holdings) -> Problem | None:
+    edition = holdings.editions.get(spec.edition)
+    if edition is None or edition["spec"]["templateHash"] == template_hash(raw_template(app)):
+        return None
+    return Problem(
+        reason=Reason.EDITION_CONFLICT,
+        message=f"spec.edition: edition {spec.edition!r} exists with another template; "
+        "give the new template a new edition name",
+    )
+
+
+def _oldest(app: Candidate, spec: ElasticAppSpec, holdings: Holdings) -> list[str]:
+    """Of the retired editions, the newest ``historyLimit`` are kept for an undo: the others."""
+    if len(holdings.editions) <= spec.history_limit:
+        return []
+    states = rollouts.states(app, holdings)
+    retired = [n for n, state in states.items() if state == "Retired" and n != spec.edition]
+    retired.sort(key=lambda n: str(holdings.editions[n]["metadata"].get("creationTimestamp")), reverse=True)
+    return retired[spec.history_limit :]
+
+
 def pool_conflict(app: Candidate) -> Problem | None:
     """A node selector that contradicts the pool's: silently one of them would lose."""
-    own = (raw_template(app).get("spec") or {}).get("nodeSelector") or {}
+    own = fields(fields(raw_template(app).get("spec")).get("nodeSelector"))
     pools = app.pool.node_selector if app.pool is not None else {}
     for key, value in sorted(pools.items()):
         if key in own and own[key] != value:
@@ -226,7 +249,7 @@ def first_replicas(spec: ElasticAppSpec, edition: Raw, *, serves: bool) -> int:
 
     An edition that does not serve starts at none: its rollout decides.
     """
-    had = int((edition.get("status") or {}).get("replicas", 0))
+    had = max(0, number(fields(edition.get("status")).get("replicas")))
     if not serves:
         return had
     floor = spec.replicas if spec.mode is Mode.MANUAL else spec.servers.min

@@ -7,6 +7,7 @@ from typing import Any
 from millpond.clock import rfc3339
 from millpond.kube.objects import RetireIntent
 from millpond.kube.observe import paused_until_s
+from millpond.kube.raw import of_kind
 from millpond.kube.resolve import Candidate, Problem
 from millpond.kube.troubles import limiting, trouble, worst
 from millpond.kube.world import Holdings
@@ -56,7 +57,7 @@ def facts(
     yield _draining(view, holdings)
     yield _rolling_out(replace(view, progress=_newest(view, verdicts)), holdings, now_s)
     yield _limited(view, holdings, verdicts, now_s)
-    yield from _metrics(app, view, {c["type"]: c for c in before}, now_s, trouble)
+    yield from _metrics(app, view, of_kind(before), now_s, trouble)
     if app.spec and app.spec.mode is not Mode.MANUAL:
         yield from _replicas_ignored(app)
 
@@ -205,8 +206,10 @@ def _sla(
 
 
 def _as_before(before: Mapping[str, Any]) -> Fact:
-    holds = {"True": True, "False": False}.get(before["status"])
-    return Fact(type="SLAMet", holds=holds, reason=Reason(before["reason"]), message=before["message"])
+    holds = {"True": True, "False": False}.get(str(before.get("status")))
+    return Fact(
+        type="SLAMet", holds=holds, reason=Reason(before["reason"]), message=str(before.get("message", ""))
+    )
 
 
 def _replicas_ignored(app: Candidate) -> Iterable[Fact]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from millpond.api.sla import Source
 from millpond.clock import Clock
 from millpond.kube import rollouts
+from millpond.kube.faults import Faults
 from millpond.kube.knowledge import Knowledge, Observed, from_routers
 from millpond.kube.objects import Pod
 from millpond.kube.resolve import Candidate
@@ -53,29 +54,49 @@ class Learner:
         self.knowledge.since_s = self.clock()
 
     def learn(
-        self, candidates: Mapping[str, Candidate], holdings: Mapping[str, Holdings], now_s: float
+        self,
+        candidates: Mapping[str, Candidate],
+        holdings: Mapping[str, Holdings],
+        now_s: float,
+        faults: Faults | None = None,
     ) -> None:
         """Take in what came since the last time. Without anything new, knowledge only gets older."""
-        collected = self.telemetry.collect(now_s)
-        if collected is not None and collected.complete:
-            self._take_loads(collected)
+        faults = faults or Faults()
+        collected = None
+        with faults.guard("", "telemetry"):
+            collected = self.telemetry.collect(now_s)
+            if collected is not None and collected.complete:
+                self._take_loads(collected)
         measured = self.measured()
         self._note_births(holdings, now_s)
         for key, app in candidates.items():
             if app.spec is None or app.policy is None:
                 continue
-            last = rollouts.progress(app)
-            going = last is not None and not last.phase.final
-            for name, raw in holdings[key].editions.items():
-                self.knowledge.of(key, name, raw)
-            self.knowledge.judge_since(key, holdings[key].editions, last.step_s if last and going else None)
-            for name in holdings[key].editions:
-                observed = self._observed(app, name, collected, measured)
-                if observed is not None:
-                    pods = holdings[key].pods_of(name)
-                    cpu = _cpu_cores(pods, measured.cpu_cores)
-                    self.knowledge.saw(key, name, observed, pods, app.goal, cpu, now_s)
+            try:
+                self._learn(app, holdings[key], collected, measured, now_s)
+            except Exception as error:
+                faults.failed(key, "learn", error)
         self.knowledge.forget_others((key, name) for key in candidates for name in holdings[key].editions)
+
+    def _learn(
+        self,
+        app: Candidate,
+        held: Holdings,
+        collected: Collected | None,
+        measured: Measured,
+        now_s: float,
+    ) -> None:
+        last = rollouts.progress(app)
+        going = last is not None and not last.phase.final
+        for name, raw in held.editions.items():
+            self.knowledge.of(app.key, name, raw)
+        self.knowledge.judge_since(app.key, held.editions, last.step_s if last and going else None)
+        for name in held.editions:
+            observed = self._observed(app, name, collected, measured)
+            if observed is not None:
+                pods = held.pods_of(name)
+                cpu = _cpu_cores(pods, measured.cpu_cores)
+                self.knowledge.saw(app.key, name, observed, pods, app.goal, cpu, now_s)
 
     def started(self, pod: Pod) -> None:
         """The pod was routed for the first time, just now."""

@@ -1,6 +1,6 @@
 """Events about what a cycle found: editions that are made and retire, servers that do not come."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from millpond.kube.events import Event, Events, Type
@@ -19,28 +19,26 @@ class News:
     _troubles: dict[_Key, Trouble] = field(default_factory=dict)
     _states: dict[_Key, str] = field(default_factory=dict)
 
-    def tell(
-        self,
-        events: Events,
-        candidates: Mapping[str, Candidate],
-        holdings: Mapping[str, Holdings],
-        now_s: float,
-    ) -> None:
-        troubles, states = {}, {}
-        for key, app in candidates.items():
-            held = holdings[key]
-            for name, raw in held.editions.items():
-                about = (app.uid, name)
-                states[about] = str((raw.get("status") or {}).get("state") or "")
-                if self._states.get(about, "Retired") != states[about] == "Retired":
-                    events.post(_retired(app, name))
-                found = trouble(held, name, now_s)
-                if found is None or found.reason is None:
-                    continue
-                troubles[about] = found
-                if self._troubles.get(about) != found:
-                    events.post(_troubled(app, name, found, found.reason))
-        self._troubles, self._states = troubles, states
+    def tell(self, events: Events, app: Candidate, held: Holdings, now_s: float) -> None:
+        """About one app."""
+        for name, raw in held.editions.items():
+            about = (app.uid, name)
+            state = str((raw.get("status") or {}).get("state") or "")
+            if self._states.get(about, "Retired") != state == "Retired":
+                events.post(_retired(app, name))
+            self._states[about] = state
+            found = trouble(held, name, now_s)
+            if found is None or found.reason is None:
+                self._troubles.pop(about, None)
+            elif self._troubles.get(about) != found:
+                events.post(_troubled(app, name, found, found.reason))
+                self._troubles[about] = found
+
+    def forget_others(self, uids: Iterable[str]) -> None:
+        """Apps that are gone."""
+        alive = set(uids)
+        self._troubles = {about: found for about, found in self._troubles.items() if about[0] in alive}
+        self._states = {about: state for about, state in self._states.items() if about[0] in alive}
 
 
 def created(events: Events, app: Candidate, editions: Iterable[str]) -> None:

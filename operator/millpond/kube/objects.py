@@ -1,13 +1,19 @@
-"""What the cycle keeps of each Kubernetes object: small frozen values, read once when the object changes."""
+"""What the cycle keeps of each Kubernetes object: small frozen values, read once when the object changes.
+
+Readers are total: whatever a tenant wrote into a field or an annotation, there is a value or nothing, never an error.
+"""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from millpond.api.names import GATE, LABEL_APP, LABEL_EDITION, RETIRE_ANNOTATION
 from millpond.clock import from_rfc3339
+from millpond.kube.decode import shallow
 from millpond.kube.obstacles import Obstacle, obstacle
+from millpond.kube.raw import entries, fields, number, of_kind, text
 from millpond.kube.refusals import Refusal, refusal
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
@@ -17,10 +23,30 @@ VICTIM_ANNOTATION = (
 DECISION_ANNOTATION = "millpond.dev/decision"  # on what a decision changed, in the same write: why
 
 OVERDUE_S = 30.0
+LONGEST_TEXT = (
+    16_384  # characters of an annotation of ours; longer ones are somebody else's, and are not read
+)
+_END_OF_CALENDAR_S = 253_402_300_799.0
 
 
-def _at(text: str | None) -> float | None:
-    return from_rfc3339(text) if text else None
+def _at(moment: Any) -> float | None:
+    try:
+        return from_rfc3339(moment) if moment else None
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _second(value: Any) -> float:
+    """Seconds since the epoch; raises ValueError, TypeError or OverflowError for what no calendar has."""
+    at_s = float(value)
+    if not (math.isfinite(at_s) and 0 <= at_s <= _END_OF_CALENDAR_S):
+        raise ValueError(value)
+    return at_s
+
+
+def _ours(annotations: Mapping[str, Any], name: str) -> str | None:
+    found = text(annotations.get(name))
+    return found if found is not None and len(found) <= LONGEST_TEXT else None
 
 
 def _key(meta: Mapping[str, Any], name: str) -> str:
@@ -53,18 +79,20 @@ class RetireIntent:
         )
 
     @staticmethod
-    def load(text: str | None, uid: str) -> "RetireIntent | None":
+    def load(said: str | None, uid: str) -> "RetireIntent | None":
         """None for no intent, somebody's malformed text, or an intent for another pod."""
+        if said is None or len(said) > LONGEST_TEXT:
+            return None
         try:
-            raw = json.loads(text or "null")
+            raw = json.loads(said)
             intent = RetireIntent(
                 uid=raw["uid"],
-                since_s=float(raw["since"]),
-                deadline_s=float(raw["deadline"]),
-                streams_deadline_s=float(raw.get("streamsDeadline", 0.0)),
+                since_s=_second(raw["since"]),
+                deadline_s=_second(raw["deadline"]),
+                streams_deadline_s=_second(raw.get("streamsDeadline", 0.0)),
                 reason=str(raw["reason"]),
             )
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
             return None
         return intent if intent.uid == uid else None
 
@@ -113,10 +141,9 @@ class Pod:
 
 
 def pod(raw: Mapping[str, Any]) -> Pod:
-    meta, spec, status = raw["metadata"], raw.get("spec", {}), raw.get("status", {})
-    labels, annotations = meta.get("labels", {}), meta.get("annotations", {})
-    conditions = {c["type"]: c for c in status.get("conditions") or ()}
-    containers = status.get("containerStatuses") or ()
+    meta, spec, status = raw["metadata"], fields(raw.get("spec")), fields(raw.get("status"))
+    labels, annotations = fields(meta.get("labels")), fields(meta.get("annotations"))
+    conditions = of_kind(status.get("conditions"))
     gate = conditions.get(GATE)
 
     def true(kind: str) -> bool:
@@ -126,26 +153,38 @@ def pod(raw: Mapping[str, Any]) -> Pod:
         namespace=meta["namespace"],
         name=meta["name"],
         uid=meta["uid"],
-        app=_key(meta, labels.get(LABEL_APP, "")),
-        edition=labels.get(LABEL_EDITION, ""),
-        owner_uid=next((o["uid"] for o in meta.get("ownerReferences") or () if o.get("controller")), None),
-        node=spec.get("nodeName"),
-        address=status.get("podIP"),
-        phase=status.get("phase", "Pending"),
+        app=_key(meta, text(labels.get(LABEL_APP)) or ""),
+        edition=text(labels.get(LABEL_EDITION)) or "",
+        owner_uid=_controller(meta),
+        node=text(spec.get("nodeName")),
+        address=text(status.get("podIP")),
+        phase=text(status.get("phase")) or "Pending",
         created_s=_at(meta.get("creationTimestamp")) or 0.0,
-        started=any("running" in (c.get("state") or {}) for c in containers),
+        started=any("running" in fields(c.get("state")) for c in entries(status.get("containerStatuses"))),
         deleting="deletionTimestamp" in meta,
         containers_ready=true("ContainersReady"),
         ready=true("Ready"),
-        gate=None if gate is None else gate["status"] == "True",
+        gate=None if gate is None else gate.get("status") == "True",
         gate_since_s=_at(gate.get("lastTransitionTime")) if gate else None,
-        retire=RetireIntent.load(annotations.get(RETIRE_ANNOTATION), meta["uid"]),
-        deletion_cost=annotations.get(DELETION_COST),
-        decision=annotations.get(DECISION_ANNOTATION),
+        retire=RetireIntent.load(_ours(annotations, RETIRE_ANNOTATION), meta["uid"]),
+        deletion_cost=_ours(annotations, DELETION_COST),
+        decision=_ours(annotations, DECISION_ANNOTATION),
         gone_by_s=_at(meta.get("deletionTimestamp")),
         disrupted=true("DisruptionTarget"),
-        obstacle=obstacle(raw),
+        obstacle=_obstacle(raw),
     )
+
+
+def _controller(meta: Mapping[str, Any]) -> str | None:
+    owners = (o for o in entries(meta.get("ownerReferences")) if o.get("controller"))
+    return next((text(o.get("uid")) for o in owners), None)
+
+
+def _obstacle(raw: Mapping[str, Any]) -> Obstacle | None:
+    try:
+        return obstacle(raw)
+    except (ValueError, TypeError, KeyError, AttributeError):  # no pod that a node reported looks like this
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,31 +212,30 @@ class ReplicaSet:
 
 
 def replicaset(raw: Mapping[str, Any]) -> ReplicaSet:
-    meta, status = raw["metadata"], raw.get("status", {})
-    labels, annotations = meta.get("labels", {}), meta.get("annotations", {})
+    meta, spec, status = raw["metadata"], fields(raw.get("spec")), fields(raw.get("status"))
+    labels, annotations = fields(meta.get("labels")), fields(meta.get("annotations"))
     return ReplicaSet(
         namespace=meta["namespace"],
         name=meta["name"],
         uid=meta["uid"],
         resource_version=meta["resourceVersion"],
-        app=_key(meta, labels.get(LABEL_APP, "")),
-        edition=labels.get(LABEL_EDITION, ""),
-        owner_uid=next((o["uid"] for o in meta.get("ownerReferences") or () if o.get("controller")), None),
-        replicas=raw["spec"].get("replicas", 1),
-        generation=meta.get("generation", 0),
-        observed_generation=status.get("observedGeneration", 0),
-        status_replicas=status.get("replicas", 0),
-        ready_replicas=status.get("readyReplicas", 0),
-        victim_uid=annotations.get(VICTIM_ANNOTATION),
+        app=_key(meta, text(labels.get(LABEL_APP)) or ""),
+        edition=text(labels.get(LABEL_EDITION)) or "",
+        owner_uid=_controller(meta),
+        replicas=number(spec.get("replicas"), 1),
+        generation=number(meta.get("generation")),
+        observed_generation=number(status.get("observedGeneration")),
+        status_replicas=number(status.get("replicas")),
+        ready_replicas=number(status.get("readyReplicas")),
+        victim_uid=_ours(annotations, VICTIM_ANNOTATION),
         deleting="deletionTimestamp" in meta,
-        decision=annotations.get(DECISION_ANNOTATION),
+        decision=_ours(annotations, DECISION_ANNOTATION),
         refusal=_refusal(status),
     )
 
 
 def _refusal(status: Mapping[str, Any]) -> Refusal | None:
-    conditions = {c["type"]: c for c in status.get("conditions") or ()}
-    failure = conditions.get("ReplicaFailure", {})
+    failure = of_kind(status.get("conditions")).get("ReplicaFailure", {})
     if failure.get("status") != "True" or failure.get("reason") != "FailedCreate":
         return None
     return refusal(str(failure.get("message") or ""))
@@ -215,16 +253,17 @@ class Node:
 
 
 def node(raw: Mapping[str, Any]) -> Node:
-    conditions = {c["type"]: c["status"] for c in raw.get("status", {}).get("conditions") or ()}
+    conditions = of_kind(fields(raw.get("status")).get("conditions"))
     return Node(
         name=raw["metadata"]["name"],
-        labels=raw["metadata"].get("labels", {}),
-        ready=conditions.get("Ready") == "True",
-        schedulable=not raw.get("spec", {}).get("unschedulable", False),
+        labels=fields(raw["metadata"].get("labels")),
+        ready=conditions.get("Ready", {}).get("status") == "True",
+        schedulable=not fields(raw.get("spec")).get("unschedulable", False),
     )
 
 
 def custom(raw: dict[str, Any]) -> dict[str, Any]:
-    """A custom resource as it is, without the managed fields that nobody reads."""
+    """A custom resource as it is, without the managed fields that nobody reads, and no deeper than anybody can read."""
     raw["metadata"].pop("managedFields", None)
-    return raw
+    kept: dict[str, Any] = shallow(raw)
+    return kept

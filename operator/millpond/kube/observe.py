@@ -1,6 +1,6 @@
-"""From API objects and metrics to the Snapshot that `plan` sees: the only way in."""
+"""From API objects and metrics to the apps of the Snapshot that `plan` sees: the only way in."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 from millpond.api.dynamicpool import Zone
 from millpond.kube import rollouts, troubles
@@ -8,30 +8,27 @@ from millpond.kube.knowledge import Knowledge
 from millpond.kube.objects import Pod, ReplicaSet
 from millpond.kube.resolve import Candidate
 from millpond.kube.world import Holdings
-from millpond_policies.model import App, EditionView, Server, ServerState, Snapshot
+from millpond_policies.model import App, EditionView, Server, ServerState
 
 InFlight = Mapping[str, int]  # by pod UID; absent: unknown
 
 
-def snapshot(
-    candidates: Mapping[str, Candidate],
-    holdings: Mapping[str, Holdings],
+def viewed(
+    app: Candidate,
+    holdings: Holdings,
     knowledge: Knowledge,
     in_flight: InFlight,
     now_s: float,
-    refused: Collection[str] = (),
-) -> Snapshot:
-    """All apps that may be acted on: no problem in their way, and an edition of theirs exists.
+    *,
+    refused: bool = False,
+) -> App | None:
+    """The app as `plan` sees it; None unless it may be acted on: no problem in its way, and an edition that serves.
 
     The edition that spec of a ``refused`` app names could not be made: what serves goes on, and is sized as ever.
     """
-    return Snapshot(
-        apps=tuple(
-            app_view(candidate, holdings[key], knowledge, in_flight, now_s, refused=key in refused)
-            for key, candidate in sorted(candidates.items())
-            if candidate.problem is None and key in holdings and _serves(candidate, holdings[key])
-        )
-    )
+    if app.problem is not None or not _serves(app, holdings):
+        return None
+    return app_view(app, holdings, knowledge, in_flight, now_s, refused=refused)
 
 
 def _serves(candidate: Candidate, holdings: Holdings) -> bool:

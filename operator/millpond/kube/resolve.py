@@ -7,6 +7,8 @@ from typing import Any
 from millpond.api import dynamicpool, elasticapp, slapolicy
 from millpond.api.parsing import SpecError
 from millpond.clock import from_rfc3339
+from millpond.kube.faults import Faults
+from millpond.kube.raw import entries, fields
 from millpond.kube.salvage import salvaged
 from millpond_policies.model import Goal
 from millpond_policies.reasons import Reason
@@ -58,8 +60,7 @@ class Candidate:
 
     @property
     def status(self) -> Raw:
-        status: Raw = self.raw.get("status") or {}
-        return status
+        return fields(self.raw.get("status"))
 
     @property
     def homeless(self) -> bool:
@@ -80,15 +81,31 @@ class Resolver:
         self._good: dict[str, elasticapp.ElasticAppSpec] = {}  # by UID, the last that could be read
 
     def resolve(
-        self, apps: Mapping[str, Raw], policies: Mapping[str, Raw], pools: Mapping[str, Raw]
+        self,
+        apps: Mapping[str, Raw],
+        policies: Mapping[str, Raw],
+        pools: Mapping[str, Raw],
+        faults: Faults | None = None,
     ) -> dict[str, Candidate]:
+        """``faults``: take what fails for one app; without, it is raised."""
         live = [raw for raw in apps.values() if "deletionTimestamp" not in raw["metadata"]]
         holders = _holders(live)
         alive = {raw["metadata"]["uid"] for group in (apps, policies, pools) for raw in group.values()}
         self._parsed = {uid: parsed for uid, parsed in self._parsed.items() if uid in alive}
         self._good = {uid: spec for uid, spec in self._good.items() if uid in alive}
-        candidates = (self._candidate(raw, policies, pools, holders) for raw in live)
-        return {candidate.key: candidate for candidate in candidates}
+        found: dict[str, Candidate] = {}
+        for raw in live:
+            key = _key(raw)
+            try:
+                found[key] = self._candidate(raw, policies, pools, holders)
+            except Exception as error:
+                if faults is None:
+                    raise
+                faults.failed(key, "resolve", error)
+                problem = Problem(reason=Reason.INTERNAL_ERROR, message="the operator cannot read it")
+                last = self._good.get(raw["metadata"]["uid"])
+                found[key] = Candidate(key=key, raw=raw, problem=problem, salvaged=last)
+        return found
 
     def _candidate(
         self, raw: Raw, policies: Mapping[str, Raw], pools: Mapping[str, Raw], holders: Mapping[str, str]
@@ -180,12 +197,7 @@ def _holders(apps: Iterable[Raw]) -> dict[str, str]:
 
 def _hosts(app: Raw) -> list[str]:
     """Of its routes, and that at which its next edition is looked at; of what is none, nothing."""
-    spec = _fields(app.get("spec"))
-    routes = spec.get("routes")
-    claims = [*(routes if isinstance(routes, list) else ()), _fields(spec.get("rollout")).get("preview")]
-    hosts = (_fields(claim).get("host") for claim in claims)
-    return [host for host in hosts if isinstance(host, str)]
-
-
-def _fields(value: object) -> Raw:
-    return value if isinstance(value, Mapping) else {}
+    spec = fields(app.get("spec"))
+    preview = fields(fields(spec.get("rollout")).get("preview"))
+    hosts = [route.get("host") for route in entries(spec.get("routes"))]
+    return [host for host in (*hosts, preview.get("host")) if isinstance(host, str)]

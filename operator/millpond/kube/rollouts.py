@@ -74,7 +74,7 @@ def progress(app: Candidate) -> Progress | None:
     raw = app.status.get("rollout")
     try:
         return None if raw is None else _progress(tuple(raw.items()))
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, AttributeError, OverflowError):
         return None
 
 

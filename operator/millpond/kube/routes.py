@@ -1,6 +1,7 @@
 """From pods to what the routers should know: which servers get requests, which only finish theirs."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from millpond.kube import rollouts
 from millpond.kube.objects import Pod
@@ -35,6 +36,16 @@ def app_routes(app: Candidate, holdings: Holdings) -> AppRoutes | None:
         affinity_cookie=spec.affinity.cookie if spec.affinity else None,
         protocol=spec.protocol,
     )
+
+
+def renewed(last: AppRoutes, holdings: Holdings) -> AppRoutes:
+    """Routes that were published before, with the servers of now: whose address it was may be another's by now."""
+    editions = (
+        replace(edition, endpoints=_endpoints(holdings.pods_of(edition.name), edition.endpoints[0].port))
+        for edition in last.editions
+        if edition.endpoints
+    )
+    return replace(last, editions=tuple(editions))
 
 
 def _editions(app: Candidate, holdings: Holdings) -> tuple[EditionRoute, ...]:

@@ -1,13 +1,15 @@
 """From what is known of an app to its status: conditions, counts and the last decisions. Pure; written on change."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from millpond.api.names import LABEL_APP
 from millpond.kube import rollouts
-from millpond.kube.conditions import with_condition
+from millpond.kube.conditions import bounded, with_condition, with_fault
 from millpond.kube.decisions import recalled, record
 from millpond.kube.facts import count, facts, goal_text
+from millpond.kube.faults import Fault
+from millpond.kube.raw import entries
 from millpond.kube.resolve import Candidate, Problem
 from millpond.kube.world import Holdings
 from millpond_policies.actions import Hold, Steer, Verdict
@@ -36,15 +38,16 @@ def status(
     verdicts: Iterable[Verdict],
     now_s: float,
     trouble: str | None = None,
+    fault: Fault | None = None,
 ) -> dict[str, Any]:
     """The status that the app should have, but for its rollout; equal to the present one when nothing is new."""
     before, verdicts = app.status, tuple(verdicts)
-    conditions = list(before.get("conditions") or ())
+    conditions = with_fault(bounded(before.get("conditions")), app.generation, fault, now_s)
     for fact in facts(app, holdings, view, problem, conditions, verdicts, now_s, trouble):
         conditions = with_condition(
             conditions, fact.type, fact.holds, fact.reason, fact.message, app.generation, now_s
         )
-    decisions = recalled(before.get("decisions") or (), _written(holdings))
+    decisions: Sequence[Mapping[str, Any]] = recalled(entries(before.get("decisions")), _written(holdings))
     for verdict in verdicts:
         if not isinstance(verdict, Hold) or verdict.because.reason not in QUIET_HOLDS:
             decisions = record(decisions, verdict, now_s)

@@ -5,10 +5,12 @@ It is read when a pod is made. What changes here, or in `spec.drain`, restarts n
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from millpond.api.elasticapp import ElasticAppSpec
 from millpond.api.names import GATE, LABEL_APP, LABEL_EDITION
+from millpond.kube.raw import fields
 from millpond.kube.resolve import Candidate
 
 Raw = dict[str, Any]
@@ -25,18 +27,31 @@ def server_template(app: Candidate, spec: ElasticAppSpec, edition: Raw) -> Raw:
     """The pod template of an edition, with labels, gate, pool selector, a late SIGTERM and enough grace."""
     template: Raw = json.loads(json.dumps(edition["spec"]["template"]))
     labels = {LABEL_APP: app.name, LABEL_EDITION: edition["spec"]["edition"]}
-    meta = template.setdefault("metadata", {}) or {}
-    template["metadata"] = {**meta, "labels": {**(meta.get("labels") or {}), **labels}}
+    meta = fields(template.get("metadata"))
+    template["metadata"] = {**meta, "labels": {**fields(meta.get("labels")), **labels}}
     pod = template.setdefault("spec", {})
-    gates = [g for g in pod.get("readinessGates") or () if g.get("conditionType") != GATE]
-    pod["readinessGates"] = [*gates, {"conditionType": GATE}]
+    pod["readinessGates"] = _gated(pod.get("readinessGates"))
     if app.pool is not None:
-        pod["nodeSelector"] = {**(pod.get("nodeSelector") or {}), **app.pool.node_selector}
+        pod["nodeSelector"] = _selecting(pod.get("nodeSelector"), app.pool.node_selector)
     pod["containers"] = _outliving(pod.get("containers"), spec.port)
     grace = pod.get("terminationGracePeriodSeconds", DEFAULT_GRACE_S)
     if isinstance(grace, int):  # anything else is for the API server to refuse
         pod["terminationGracePeriodSeconds"] = max(grace, _longest_s(spec))
     return template
+
+
+def _gated(gates: Any) -> Any:
+    """With our gate; what is no list of gates is left for the API server to refuse."""
+    found = [] if gates is None else gates
+    if not isinstance(found, list):
+        return found
+    others = [g for g in found if not isinstance(g, dict) or g.get("conditionType") != GATE]
+    return [*others, {"conditionType": GATE}]
+
+
+def _selecting(selector: Any, pools: Mapping[str, str]) -> Any:
+    found = {} if selector is None else selector
+    return {**found, **pools} if isinstance(found, dict) else found
 
 
 def _longest_s(spec: ElasticAppSpec) -> int:

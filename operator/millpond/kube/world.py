@@ -5,7 +5,7 @@ cluster-wide by nature: policies, pools and nodes.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from millpond.kube.cache import Reflector
 from millpond.kube.client import Api
 from millpond.kube.objects import Node, Pod, ReplicaSet
 from millpond.kube.places import Joint, Place
+from millpond.kube.raw import entries, fields, text
 
 Raw = dict[str, Any]
 _ORDER = ("elasticapps", "slapolicies", "dynamicpools", "editions", "replicasets", "pods", "nodes")
@@ -115,9 +116,10 @@ class World:
         app_uid = {key: raw["metadata"]["uid"] for key, raw in self.apps.store.items().items()}
         editions_by_uid: dict[str, str] = {}
         for raw in self.editions.store.items().values():
-            app = f"{raw['metadata']['namespace']}/{raw['spec']['app']}"
-            if _controller(raw) == app_uid.get(app, ""):
-                found[app].editions[raw["spec"]["edition"]] = raw
+            spec = fields(raw.get("spec"))
+            app, name = f"{raw['metadata']['namespace']}/{spec.get('app')}", text(spec.get("edition"))
+            if name is not None and _controller(raw) == app_uid.get(app, ""):
+                found[app].editions[name] = raw
                 editions_by_uid[raw["metadata"]["uid"]] = app
         sets_by_uid: dict[str, ReplicaSet] = {}
         for rs in self.replicasets.store.items().values():
@@ -133,8 +135,8 @@ class World:
 
 
 def _controller(raw: Raw) -> str | None:
-    owners: Iterable[Raw] = raw["metadata"].get("ownerReferences") or ()
-    return next((str(o["uid"]) for o in owners if o.get("controller")), None)
+    owners = (o for o in entries(raw["metadata"].get("ownerReferences")) if o.get("controller"))
+    return next((str(o.get("uid")) for o in owners), None)
 
 
 @dataclass(slots=True)

@@ -1,20 +1,42 @@
 """Writes status: only what changed, one merge patch an object."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from millpond.kube import paths, rollouts
 from millpond.kube.client import Api
-from millpond.kube.knowledge import Knowledge
+from millpond.kube.conditions import bounded, with_fault
+from millpond.kube.faults import Fault
+from millpond.kube.knowledge import Knowledge, Known
 from millpond.kube.resolve import Candidate, Problem
 from millpond.kube.status import status
 from millpond.kube.world import Holdings, World
 from millpond_policies.actions import Verdict
+from millpond_policies.learning import Memory
 from millpond_policies.model import App
 from millpond_policies.reasons import Reason
 
 Raw = Mapping[str, Any]
+
+
+def _nothing() -> None:
+    pass
+
+
+def _remember(known: Known, written: Memory) -> None:
+    known.written = written
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write:
+    """A merge patch of a status, and who is told what came of it."""
+
+    path: str
+    body: dict[str, Any]
+    own: Callable[[dict[str, Any]], None]
+    done: Callable[[], None] = _nothing
 
 
 @dataclass(slots=True)
@@ -25,7 +47,7 @@ class Writer:
         True  # whether the status of pools is ours: it counts all apps, also those that others see to
     )
 
-    async def write(
+    def app(
         self,
         app: Candidate,
         held: Holdings,
@@ -35,19 +57,30 @@ class Writer:
         verdicts: Iterable[Verdict],
         now_s: float,
         trouble: str | None,
-    ) -> None:
+        fault: Fault | None = None,
+    ) -> list[Write]:
         """The app's own status. ``rejected``: what the routers said when they refused its routes; ``trouble``: why
         Prometheus does not tell its response time. How far a rollout is, is written when it is decided."""
         if problem is None and rejected is not None:
             problem = Problem(
                 reason=Reason.ROUTER_REJECTED, message=f"the routers refuse its routes: {rejected}"
             )
-        after = status(app, held, view, problem, tuple(verdicts), now_s, trouble)
-        if after != {name: value for name, value in app.status.items() if name != "rollout"}:
-            path = paths.elasticapps(app.namespace, app.name, "status")
-            self.world.apps.store.own(await self.api.patch(path, {"status": after}, kind="merge"))
+        after = status(app, held, view, problem, tuple(verdicts), now_s, trouble, fault)
+        if after == {name: value for name, value in app.status.items() if name != "rollout"}:
+            return []
+        return [self._of_app(app, after)]
 
-    async def write_editions(self, app: Candidate, held: Holdings, knowledge: Knowledge) -> None:
+    def fault(self, app: Candidate, fault: Fault | None, now_s: float) -> list[Write]:
+        """Of an app that failed: the condition alone, so that what failed is not touched again."""
+        before = app.status.get("conditions")
+        after = with_fault(bounded(before), app.generation, fault, now_s)
+        return [] if after == before else [self._of_app(app, {"conditions": after})]
+
+    def _of_app(self, app: Candidate, after: Raw) -> Write:
+        path = paths.elasticapps(app.namespace, app.name, "status")
+        return Write(path=path, body={"status": after}, own=self.world.apps.store.own)
+
+    def editions(self, app: Candidate, held: Holdings, knowledge: Knowledge) -> Iterator[Write]:
         """State, replicas and what was learned: the last only when it moved enough to be worth a write."""
         if app.spec is None:
             return
@@ -65,10 +98,13 @@ class Writer:
             }
             if after != before:
                 path = paths.editions(app.namespace, raw["metadata"]["name"], "status")
-                written = await self.api.patch(path, _replacing(before, after), kind="merge")
-                self.world.editions.store.own(written)
-                if moved:
-                    known.written = known.memory
+                done = partial(_remember, known, known.memory) if moved else _nothing
+                body = _replacing(before, after)
+                yield Write(path=path, body=body, own=self.world.editions.store.own, done=done)
+
+    async def carry_out(self, write: Write) -> None:
+        write.own(await self.api.patch(write.path, write.body, kind="merge"))
+        write.done()
 
     async def write_pools(
         self, candidates: Mapping[str, Candidate], holdings: Mapping[str, Holdings]

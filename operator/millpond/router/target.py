@@ -5,12 +5,15 @@ now, and is tried again only when it changes. The others go on.
 """
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from millpond.router.config import AppRoutes, fault
 from millpond.router.resources import Built, Resources, build
 from millpond.router.standin import with_servers_of, without_servers
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +91,7 @@ class Board:
     def _wanted(self, key: str, app: AppRoutes) -> Built | str:
         known = self._newest.get(key)
         if known is None or (known[0] is not app and known[0] != app):
-            wrong = fault(app) or (f"key {app.key!r}: published as {key!r}" if app.key != key else None)
-            self._newest[key] = known = (app, wrong or build(app))
+            self._newest[key] = known = (app, _built(key, app))
         return known[1]
 
     def _aim(self, wanted: Mapping[str, Built | str]) -> Target:
@@ -127,3 +129,12 @@ class Board:
         return {
             k: f"host {host!r}: claimed by {holder[host]} already" for k, host in clashes if host is not None
         }
+
+
+def _built(key: str, app: AppRoutes) -> Built | str:
+    wrong = f"key {app.key!r}: published as {key!r}" if app.key != key else None
+    try:
+        return fault(app) or wrong or build(app)
+    except Exception as error:  # whatever it is about, the other apps are published
+        log.exception("%s: its routes", key)
+        return f"no configuration can be made of it ({type(error).__name__})"
