@@ -106,7 +106,7 @@ TABLE: frozenset[Right] = frozenset(
             APP_STATUS: _WRITTEN_STATUS,
             EDITIONS: READ | {"create", "delete"},
             EDITION_STATUS: _WRITTEN_STATUS,
-            PODS: READ | {"create", "patch"},
+            PODS: READ | {"patch"},
             POD_STATUS: frozenset({"patch"}),
         },
     )

@@ -200,7 +200,7 @@ def test_a_quota_limits_the_app_and_nothing_piles_up(product: Product, namespace
 
 
 @pytest.mark.parametrize(
-    ("rule", "spec", "says"),
+    ("rule", "spec", "reason", "says"),
     [
         pytest.param(
             {
@@ -209,34 +209,77 @@ def test_a_quota_limits_the_app_and_nothing_piles_up(product: Product, namespace
                 "spec": {"limits": [{"type": "Container", "min": {"memory": "1Gi"}}]},
             },
             {},
+            "LimitRangeRefuses",
             "minimum memory usage per Container is 1Gi",
             id="a LimitRange",
         ),
         pytest.param(
-            None, {"priorityClassName": "top"}, "no PriorityClass with name top", id="no such PriorityClass"
+            None,
+            {"priorityClassName": "top"},
+            "PriorityClassNotFound",
+            "no PriorityClass with name top",
+            id="no such PriorityClass",
         ),
-        pytest.param(None, {"restartPolicy": "Never"}, "restartPolicy", id="what only a ReplicaSet refuses"),
     ],
 )
-def test_a_template_that_the_namespace_refuses_is_told_before_anything_is_made(
-    product: Product, namespace: str, rule: Raw | None, spec: Raw, says: str
+def test_what_the_namespace_refuses_of_pods_is_told_of_the_replica_set(
+    product: Product, namespace: str, rule: Raw | None, spec: Raw, reason: str, says: str
 ) -> None:
     if rule is not None:
         product.apply({**rule, "metadata": {"name": "rule", "namespace": namespace}})
     made = template()
     made["spec"] |= spec
     product.apply(elastic_app(namespace, template=made))
-    message = said(product, namespace, "Ready", "False", "InvalidTemplate")
-    assert says in message
+    assert says in said(product, namespace, "Ready", "False", reason)
+    assert product.pods(namespace) == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        pytest.param({"restartPolicy": "Never"}, "restartPolicy", id="what only a ReplicaSet refuses"),
+        pytest.param({"readinessGates": ["x"]}, "readinessGates", id="gates that are none"),
+        pytest.param({"nodeSelector": "disk=ssd"}, "nodeSelector", id="a selector as text"),
+        pytest.param({"terminationGracePeriodSeconds": "30"}, "terminationGracePeriod", id="seconds as text"),
+    ],
+)
+def test_a_template_that_is_none_is_told_before_anything_is_made(
+    product: Product, namespace: str, spec: Raw, says: str
+) -> None:
+    made = template()
+    made["spec"] |= spec
+    product.apply(elastic_app(namespace, template=made))
+    assert says in said(product, namespace, "Ready", "False", "InvalidTemplate")
     assert product.get("editions", "-n", namespace)["items"] == []
+    assert product.healthz().status_code == 200
 
 
 def test_pod_security_refuses_and_says_what_it_wants(product: Product, namespace: str) -> None:
     product.cluster.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
     product.apply(elastic_app(namespace))
-    message = said(product, namespace, "Ready", "False", "InvalidTemplate")
+    message = said(product, namespace, "Ready", "False", "PodSecurityRefuses")
     assert "violates PodSecurity" in message
     assert "allowPrivilegeEscalation" in message
+
+
+def test_an_edition_whose_pods_are_refused_does_not_harm_the_one_that_serves(
+    product: Product, namespace: str
+) -> None:
+    product.apply(elastic_app(namespace))
+    product.wait_serving(namespace)
+    product.cluster.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
+    how = {"strategy": "Atomic", "deadline": "10s"}
+    product.apply(elastic_app(namespace, edition="v2", template=template(CHANGED="1"), rollout=how))
+
+    def names_it() -> bool:
+        return "violates PodSecurity" in product.condition(namespace, "RollingOut")[2]
+
+    eventually(names_it, 20, "RollingOut says what keeps v2 from coming")
+    assert product.condition(namespace, "Ready")[0] == "True"
+    rollout = eventually(lambda: _taken_back(product, namespace), 60, "v2 is taken back")
+    assert "violates PodSecurity" in rollout["message"]
+    assert product.app(namespace)["status"]["edition"] == "v1"
+    assert product.ask(f"web.{namespace}.test").status_code == 200
 
 
 def test_a_rule_that_comes_later_is_the_replica_sets_trouble(product: Product, namespace: str) -> None:

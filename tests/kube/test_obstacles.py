@@ -8,7 +8,7 @@ import pytest
 from millpond.kube import troubles
 from millpond.kube.objects import pod, replicaset
 from millpond.kube.obstacles import obstacle
-from millpond.kube.refusals import of_the_moment, refusal
+from millpond.kube.refusals import refusal
 from millpond.kube.refused import Refused
 from millpond.kube.resolve import Problem
 from millpond.kube.world import Holdings
@@ -308,8 +308,6 @@ def test_why_a_pod_is_refused(said: str, reason: Reason, says: str) -> None:
 
 def test_the_same_quota_is_the_same_refusal_whatever_pod_was_tried() -> None:
     assert refusal(QUOTA.format("aaaaa", 2)) == refusal(QUOTA.format("bbbbb", 1))
-    assert of_the_moment(QUOTA.format("a", 2))
-    assert not of_the_moment('pods "a" is forbidden: failed quota: q: must specify limits.cpu for: app')
 
 
 def failing(replicas: int, there: int) -> Raw:

@@ -92,10 +92,10 @@ affinity:
 - apiGroups: [apps]
   resources: [replicasets]
   verbs: [get, list, watch, create, patch]
-# Create: only for the server-side dry run of an app's template. Servers are made by ReplicaSets.
+# No create: servers are made by ReplicaSets.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch, create, patch]
+  verbs: [get, list, watch, patch]
 # The readiness gate.
 - apiGroups: [""]
   resources: [pods/status]

@@ -1,4 +1,4 @@
-"""The pod template of an app. Its details are Kubernetes' matter: a dry run of the pod checks them."""
+"""The pod template of an app. Its details are Kubernetes' matter: a dry run of the ReplicaSet checks them."""
 
 import hashlib
 import json

@@ -20,6 +20,8 @@ from millpond_policies.model import Mode
 from millpond_policies.reasons import Reason
 
 Raw = dict[str, Any]
+_TEMPLATES_FAULT = (400, 422)
+_WEBHOOK = "calling webhook"  # what the API server says of one that does not answer
 
 
 class Editions:
@@ -77,14 +79,16 @@ class Editions:
         if clash is not None:
             return clash
         body = new_edition(app, spec, digest)
+        if (wrong := await self._wrong_with(app, spec, body)) is not None:
+            return self._refused.add(*seen, wrong)
+        if self._moved_on(app):
+            return None  # the check may have taken long
         try:
-            await self._dry_run(app, spec, body)
             created = await self.api.create(paths.editions(app.namespace), body)
         except Conflict:
             return self._namesake(app, spec, body["metadata"]["name"])
-        except (Invalid, Forbidden) as error:
-            problem = Problem(reason=Reason.INVALID_TEMPLATE, message=f"spec.template: {_told(error)}")
-            return self._refused.add(*seen, problem)
+        except ClusterError as error:
+            return self._refused.add(*seen, _problem(error, f"the Edition {spec.edition}"))
         self.world.editions.store.own(created)
         holdings.editions[spec.edition] = created
         return None
@@ -100,27 +104,28 @@ class Editions:
             f"choose another name than {spec.edition!r}",
         )
 
-    async def _dry_run(self, app: Candidate, spec: ElasticAppSpec, edition: Raw) -> None:
-        template = server_template(app, spec, edition)
-        pod = {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {**template["metadata"], "name": f"{edition['metadata']['name']}-dry-run"},
-            "spec": template["spec"],
-        }
-        try:
-            await self.api.create(paths.pods(app.namespace), pod, dry_run=True)
-        except Forbidden as error:
-            if not refusals.of_the_moment(error.message):
-                raise
+    async def _wrong_with(self, app: Candidate, spec: ElasticAppSpec, edition: Raw) -> Problem | None:
+        """What the API server finds wrong with the template, in a dry run of the edition's ReplicaSet.
+
+        That asks nobody about pods: what policies, quotas and webhooks say of those comes with the real ones
+        (`ReplicaFailure`). Nor does it have its owner yet, so of its refusals only those of the template count.
+        """
         plain = replicaset_object(app, spec, edition, serves=False, owned=False)
-        try:  # what only a ReplicaSet is refused for, such as restartPolicy Never
+        try:
             await self.api.create(paths.replicasets(app.namespace), plain, dry_run=True)
-        except Conflict:
-            pass
-        except Forbidden as error:
-            if not refusals.of_the_moment(error.message):
+        except Invalid as error:
+            if error.status not in _TEMPLATES_FAULT:
                 raise
+            return Problem(reason=Reason.INVALID_TEMPLATE, message=f"spec.template: {_told(error)}")
+        except (Conflict, Forbidden):
+            pass
+        except ClusterError as error:
+            return _problem(error, "the check of spec.template")
+        return None
+
+    def _moved_on(self, app: Candidate) -> bool:
+        newest = self.world.apps.store.items().get(app.key)
+        return newest is None or number(newest["metadata"].get("generation")) != app.generation
 
     async def _create_set(
         self, app: Candidate, spec: ElasticAppSpec, edition: Raw, holdings: Holdings
@@ -135,10 +140,8 @@ class Editions:
             created = await self.api.create(paths.replicasets(app.namespace), body)
         except Conflict:
             return None
-        except (Invalid, Forbidden) as error:
-            found = refusals.refusal(said(error))
-            text = f"the ReplicaSet of edition {name} is refused: {found.message}"
-            return self._refused.add(*seen, Problem(reason=found.reason, message=text))
+        except ClusterError as error:
+            return self._refused.add(*seen, _problem(error, f"the ReplicaSet of edition {name}"))
         self.world.replicasets.store.own(created)
         if (
             kept := self.world.replicasets.store.items().get(f"{app.namespace}/{body['metadata']['name']}")
@@ -181,6 +184,14 @@ def pool_conflict(app: Candidate) -> Problem | None:
             )
             return Problem(reason=Reason.POOL_SELECTOR_CONFLICT, message=text)
     return None
+
+
+def _problem(error: ClusterError, what: str) -> Problem:
+    """Of something that was refused; raises what is no refusal, and is better tried again at once."""
+    if not isinstance(error, (Invalid, Forbidden)) and _WEBHOOK not in error.message:
+        raise error
+    found = refusals.refusal(said(error))
+    return Problem(reason=found.reason, message=f"{what} is refused: {found.message}")
 
 
 def _told(error: ClusterError) -> str:

@@ -63,11 +63,6 @@ def refusal(said: str) -> Refusal:
     return Refusal(reason=Reason.PODS_REFUSED, message=short(text))
 
 
-def of_the_moment(said: str) -> bool:
-    """The template is fine, but the namespace has no room for another pod just now."""
-    return refusal(said).reason is Reason.QUOTA_EXCEEDED and "exceeded quota" in said
-
-
 def short(text: str) -> str:
     """One line of at most ``LONGEST`` characters."""
     line = " ".join(text.split())
