@@ -1,3 +1,6 @@
+import asyncio
+from typing import Any, cast
+
 import pytest
 
 from millpond.kube import paths
@@ -61,6 +64,37 @@ def test_too_many_at_once_are_dropped_and_it_recovers() -> None:
     assert posted == [True] * 25 + [False] * 75
     now.s += 2
     assert [events.post(_other(dedupe=("later", n))) for n in range(3)] == [True, True, False]
+
+
+def test_a_noisy_namespace_uses_up_nobody_elses_allowance() -> None:
+    now = Now()
+    events = Events(Api(), instance="op-1", clock=now)
+    for second in range(100):
+        now.s += 1
+        for n in range(100):
+            events.post(_other(key="noisy/web", dedupe=(second, n)))
+        assert events.post(_other(key="quiet/web", uid="u-2", dedupe=(second,))) is (second < 50), (
+            "its queue is full"
+        )
+
+
+async def test_events_of_a_namespace_that_hangs_keep_no_others_waiting() -> None:
+    written: list[str] = []
+
+    class Slow:
+        async def create(self, path: str, body: dict[str, Any]) -> None:
+            if body["metadata"]["namespace"] == "noisy":
+                await asyncio.Event().wait()
+            written.append(body["metadata"]["namespace"])
+
+    events = Events(cast(Api, Slow()), instance="op-1", clock=Now())
+    events.start()
+    for n in range(20):
+        events.post(_other(key="noisy/web", dedupe=(n,)))
+        events.post(_other(key="quiet/web", uid="u-2", dedupe=(n,)))
+    await eventually_async(lambda: len(written) == 20, 2, "the quiet one's events are written")
+    assert set(written) == {"quiet"}
+    await events.stop()
 
 
 @pytest.mark.integration

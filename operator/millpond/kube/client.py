@@ -180,6 +180,8 @@ class Api:
             if status < 300:
                 return dict(content)
             again = status in _REFUSED or (status in _RETRIED and verb != "POST")
+            if status == 429 and _of_webhook(content):
+                again = False  # a tenant's own answer: not the API server's word that all calls should rest
             if not again or attempt == ATTEMPTS:
                 raise error_for(status, content, f"{verb} {path}")
             await self._before_retry(status, headers, attempt)
@@ -287,6 +289,11 @@ async def _elsewhere(content: bytes) -> Any:
 def _retry_after_s(headers: Mapping[str, str], otherwise_s: float) -> float:
     text = headers.get("Retry-After", "")
     return min(float(text), TOTAL_S) if text.isdecimal() else otherwise_s
+
+
+def _of_webhook(content: Any) -> bool:
+    message = content.get("message") if isinstance(content, dict) else None
+    return isinstance(message, str) and message.startswith("admission webhook ")
 
 
 async def _lines(response: ClientResponse) -> AsyncIterator[bytes]:

@@ -1,9 +1,12 @@
-"""Kubernetes Events: each says something once, none ever disturbs the cycle."""
+"""Kubernetes Events: each says something once, none ever disturbs the cycle.
+
+Each namespace has its own allowance and queue: one that is noisy, or whose webhooks hang, silences itself alone.
+"""
 
 import asyncio
-import contextlib
 import hashlib
 import logging
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,8 +21,11 @@ from millpond_policies.reasons import Reason
 log = logging.getLogger(__name__)
 
 SILENCE_S = 600.0  # the same thing is not said again for so long
-_BURST = 25  # and at most so many at once,
-_PER_S = 1.0  # then so many a second
+_OWN = (25.0, 1.0)  # and of one namespace at most so many at once, then so many a second;
+_ALL = (250.0, 25.0)  # of all together
+_QUEUED = 50  # of one namespace
+_AT_ONCE = 8
+_PATIENCE_S = 3.0  # an event that takes longer is not worth the room that others need
 _API_VERSIONS: Mapping[str, str] = {"Pod": "v1", "Node": "v1", "ReplicaSet": "apps/v1"}
 
 
@@ -50,41 +56,81 @@ class Events:
         self._instance = instance
         self._clock = clock
         self._said: dict[tuple[object, ...], float] = {}
-        self._tokens = float(_BURST)
-        self._refilled_s = clock()
-        self._queue: asyncio.Queue[Object] = asyncio.Queue(maxsize=200)
-        self._task: asyncio.Task[None] | None = None
+        self._pruned_s = clock()
+        self._all = _Allowance(*_ALL, clock())
+        self._own: dict[str, _Allowance] = {}
+        self._queues: dict[str, deque[Object]] = {}
+        self._writing: set[str] = set()
+        self._room = asyncio.Semaphore(_AT_ONCE)
+        self._started = False
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="events")
+        self._started = True
+        for namespace in self._queues:
+            self._serve(namespace)
 
     async def stop(self) -> None:
         """Give what is queued a moment to be written, then end."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._queue.join(), 2)
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=2)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def post(self, event: Event) -> bool:
         """True when the event will be written; False: it was said lately, or too much is being said."""
-        at_s = self._clock()
-        self._said = {k: t for k, t in self._said.items() if 0 <= at_s - t < SILENCE_S}
+        at_s, namespace = self._clock(), event.key.rpartition("/")[0]
+        self._prune(at_s)
         what = (event.uid, event.reason, event.dedupe)
-        if what in self._said or self._queue.full() or not self._take_token(at_s):
+        lately = what in self._said and 0 <= at_s - self._said[what] < SILENCE_S
+        queue = self._queues.setdefault(namespace, deque())
+        if lately or len(queue) >= _QUEUED or not self._allowed(namespace, at_s):
             return False
         self._said[what] = at_s
-        self._queue.put_nowait(self._body(event, at_s))
+        queue.append(self._body(event, at_s))
+        if self._started:
+            self._serve(namespace)
         return True
 
-    def _take_token(self, at_s: float) -> bool:
-        self._tokens = min(_BURST, self._tokens + max(0.0, at_s - self._refilled_s) * _PER_S)
-        self._refilled_s = at_s
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
+    def _prune(self, at_s: float) -> None:
+        """Forget what may be said again, and namespaces of which nothing was said for long."""
+        if 0 <= at_s - self._pruned_s < SILENCE_S / 10:
+            return
+        self._pruned_s = at_s
+        self._said = {k: t for k, t in self._said.items() if 0 <= at_s - t < SILENCE_S}
+        self._own = {n: own for n, own in self._own.items() if 0 <= at_s - own.at_s < SILENCE_S}
+        self._queues = {n: q for n, q in self._queues.items() if q or n in self._writing}
+
+    def _allowed(self, namespace: str, at_s: float) -> bool:
+        own = self._own.setdefault(namespace, _Allowance(*_OWN, at_s))
+        return own.take(at_s) and self._all.take(at_s)
+
+    def _serve(self, namespace: str) -> None:
+        if namespace in self._writing:
+            return
+        self._writing.add(namespace)
+        task = asyncio.create_task(self._write(namespace), name=f"events {namespace}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _write(self, namespace: str) -> None:
+        queue = self._queues[namespace]
+        try:
+            while queue:
+                async with self._room:
+                    await self._create(queue.popleft())
+        finally:
+            self._writing.discard(namespace)
+
+    async def _create(self, body: Object) -> None:
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                await self._api.create(paths.events(body["metadata"]["namespace"]), body)
+        except Conflict:
+            pass  # said before this process started
+        except (ClusterError, TimeoutError) as error:
+            log.warning("event %s is lost: %.200s", body["metadata"]["name"], error or "no answer")
 
     def _body(self, event: Event, at_s: float) -> Object:
         namespace, _, name = event.key.rpartition("/")
@@ -108,17 +154,21 @@ class Events:
             "type": event.type.value,
         }
 
-    async def _run(self) -> None:
-        while True:
-            body = await self._queue.get()
-            try:
-                await self._api.create(paths.events(body["metadata"]["namespace"]), body)
-            except Conflict:
-                pass  # said before this process started
-            except ClusterError as error:
-                log.warning("event %s is lost: %s", body["metadata"]["name"], error)
-            finally:
-                self._queue.task_done()
+
+class _Allowance:
+    """A bucket of tokens: ``burst`` at once, ``per_s`` more each second."""
+
+    def __init__(self, burst: float, per_s: float, at_s: float) -> None:
+        self._burst, self._per_s = burst, per_s
+        self._tokens, self.at_s = burst, at_s
+
+    def take(self, at_s: float) -> bool:
+        self._tokens = min(self._burst, self._tokens + max(0.0, at_s - self.at_s) * self._per_s)
+        self.at_s = at_s
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
 
 
 def _name(event: Event, name: str, at_s: float) -> str:
