@@ -143,6 +143,7 @@ async def test_an_object_that_cannot_be_read_does_not_end_the_watch(api: Api, na
         broken: dict[str, Any] = configmap("broken")
         del broken["data"]
         await api.create(maps(namespace), broken)
-        await eventually_async(lambda: reflector._delay_s > 0, 10, "it stumbles")
+        await eventually_async(lambda: reflector.store.unread == 1, 10, "it is left out")
+        assert reflector.relists == 1
         await api.patch(maps(namespace, "broken"), {"data": {"value": "mended"}})
         await eventually_async(holds(reflector, namespace, broken="mended"), 20, "it goes on")
