@@ -124,7 +124,7 @@ class Routers:
 class Tenants:
     """The cycle over two namespaces with one running app each, or over whatever ``load`` is given."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience_s: float = 10.0) -> None:
         self.now_s = BORN_S + 1_000.0
         self.memory, self.routers, self.faults = Memory(), Routers(), Faults()
         api = cast(Api, self.memory)
@@ -141,7 +141,7 @@ class Tenants:
             editions=Editions(api, self.world),
             writer=Writer(api, self.world),
             clock=lambda: self.now_s,
-            each=Each(self.faults, patience_s=0.05),
+            each=Each(self.faults, patience_s=patience_s),
         )
 
     def load(self, objects: Mapping[str, Raw]) -> None:

@@ -90,7 +90,7 @@ async def test_what_the_api_server_answers_is_no_fault_and_is_said_once_a_minute
 
 
 async def test_a_namespace_whose_writes_hang_keeps_no_other_tenant_waiting() -> None:
-    tenants, others = Tenants(), Tenants()
+    tenants, others = Tenants(patience_s=0.1), Tenants()
     for t in (tenants, others):
         t.load(cluster(QUIET, NOISY))
     tenants.memory.hangs = lambda path: f"/{NOISY}/" in path

@@ -148,6 +148,7 @@ def _deep_app(namespace: str, levels: int) -> str:
             "sla": {"policy": "none"},
             "servers": {"min": 1, "max": 1},
             "edition": "v1",
+            "port": 8080,
             "routes": [{"host": f"deep.{namespace}.test"}],
             "template": {"spec": {"containers": [{"name": "app", "image": "x"}], "deep": "HERE"}},
         },
