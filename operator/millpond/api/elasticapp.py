@@ -35,7 +35,7 @@ class Paused(Model):
     @property
     def until_s(self) -> float:
         """Seconds since the epoch."""
-        return from_rfc3339(self.until.upper())
+        return from_rfc3339(self.until)
 
 
 class Servers(Model):

@@ -2,24 +2,21 @@
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Annotated
 
 from pydantic import Field
 from pydantic.alias_generators import to_snake
 
-from millpond.api.durations import NOT_A_DURATION, PATTERN, is_duration, seconds
+from millpond.api.durations import NOT_A_DURATION, PATTERN, is_duration, microseconds
 from millpond.api.names import MAX_EDITION_LENGTH
 from millpond.api.rules import Keeps, Rule
+from millpond.clock import RFC3339, from_rfc3339
 
 _LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 DNS_LABEL = rf"^{_LABEL}$"
 DNS_NAME = rf"^{_LABEL}(\.{_LABEL})*$"
 _LABEL_KEY = r"^([a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?$"
 _LABEL_VALUE = r"^([A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?)?$"
-_DATE_TIME = (
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
-)
 
 
 def cel_string(pattern: str) -> str:
@@ -75,8 +72,9 @@ def lasting(*, above: str = "", least: str = "", upto: str) -> Keeps:
 
 
 def _within(text: str, above: str, least: str, upto: str) -> bool:
-    high_enough = seconds(text) > seconds(above) if above else seconds(text) >= seconds(least)
-    return high_enough and seconds(text) <= seconds(upto)
+    lasts = microseconds(text)
+    high_enough = lasts > microseconds(above) if above else lasts >= microseconds(least)
+    return high_enough and lasts <= microseconds(upto)
 
 
 def not_longer(short: str, long: str, *, at: str, says: str) -> Rule:
@@ -85,7 +83,7 @@ def not_longer(short: str, long: str, *, at: str, says: str) -> Rule:
 
     def holds(value: object) -> bool:
         durations = [getattr(value, to_snake(name)) for name in (short, long)]
-        return None in durations or seconds(durations[0]) <= seconds(durations[1])
+        return None in durations or microseconds(durations[0]) <= microseconds(durations[1])
 
     return Rule(
         cel=f"!has(self.{short}) || !has(self.{long}) || !({both_are}) "
@@ -97,12 +95,11 @@ def not_longer(short: str, long: str, *, at: str, says: str) -> Rule:
 
 
 def is_date_time(text: str) -> bool:
-    if not re.fullmatch(_DATE_TIME, text):
-        return False
     try:
-        return datetime.fromisoformat(text.upper()).tzinfo is not None
+        from_rfc3339(text)
     except ValueError:
         return False
+    return True
 
 
 DateTime = Annotated[
@@ -110,7 +107,8 @@ DateTime = Annotated[
     Field(max_length=40),
     Keeps(
         Rule(
-            cel="!format.datetime().validate(self).hasValue()",
+            # The pattern says what the operator reads, format.datetime() which months have 30 days.
+            cel=f"self.matches({cel_string(RFC3339)}) && !format.datetime().validate(self).hasValue()",
             holds=is_date_time,
             says='"{self}" is not a date and time: write it as RFC 3339, such as 2030-01-31T18:00:00Z',
         )

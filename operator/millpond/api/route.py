@@ -33,6 +33,8 @@ PathPrefix = Annotated[
     ),
 ]
 
+_SHORTEST_S = 0.001  # routers count milliseconds
+
 AppProtocol = Annotated[
     Protocol,
     Keeps(
@@ -66,12 +68,12 @@ class Route(Model):
     @property
     def timeout_s(self) -> float | None:
         """None: no limit."""
-        return None if self.timeout is None else seconds(self.timeout)
+        return None if self.timeout is None else max(_SHORTEST_S, seconds(self.timeout))
 
     @property
     def idle_timeout_s(self) -> float | None:
         """None: the routers' own."""
-        return None if self.idle_timeout is None else seconds(self.idle_timeout)
+        return None if self.idle_timeout is None else max(_SHORTEST_S, seconds(self.idle_timeout))
 
 
 def _repeated(routes: tuple[Route, ...]) -> list[str]:

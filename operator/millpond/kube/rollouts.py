@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from millpond.api.approval import granted
@@ -15,6 +16,7 @@ from millpond_policies.stages import count
 from millpond_policies.strategy import Strategy
 
 _NEVER_S = 253_402_300_799.0  # the end of the year 9999: for windows that never open (unknown time zone)
+_NAMED = 3
 Raw = Mapping[str, Any]
 
 
@@ -55,14 +57,18 @@ def closed_until_s(app: Candidate, now_s: float) -> float | None:
 
 
 def unknown_zones(app: Candidate) -> list[str]:
-    """What is wrong with the time zones of the change windows of an app and its pool: admission cannot know."""
+    """What is wrong with the time zones of the change windows of an app and its pool: admission cannot know.
+
+    Three at most are named.
+    """
     owners = ((app.spec, "spec"), (app.pool, f"DynamicPool {app.spec.pool}: spec" if app.spec else ""))
-    return [
+    found = (
         f"{where}.changeWindows[{n}].timeZone: {problem}"
         for owner, where in owners
         for n, window in enumerate((owner and owner.change_windows) or ())
         if (problem := windows.check_zone(window.time_zone))
-    ]
+    )
+    return list(islice(found, _NAMED))
 
 
 def _unapproved(app: Candidate, edition: Raw | None) -> bool:

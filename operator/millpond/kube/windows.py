@@ -5,9 +5,11 @@ clocks go forward and seven when they go back, and an hour that the clock shows 
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from difflib import get_close_matches
 from functools import cache, lru_cache
+from itertools import groupby
 from zoneinfo import ZoneInfo, available_timezones
 
 from millpond.api.windows import ChangeWindow
@@ -15,14 +17,30 @@ from millpond.api.windows import ChangeWindow
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _DAY = timedelta(days=1)
 # A window on one day of the week that the clock skips this time comes again in a fortnight.
-_AHEAD_DAYS = 15
+_AHEAD_DAYS = 17
+_LOOK_AGAIN_S = 3600.0
+_KEPT = 4096  # answers, all tenants' together
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """True from one moment until another."""
+
+    open: bool
+    ends_s: float | None
+    from_s: float
+    until_s: float
+
+
+_answers: dict[tuple[tuple[ChangeWindow, ...], ...], _Answer] = {}
+
+
+@lru_cache(maxsize=_KEPT)
 def check_zone(name: str) -> str | None:
     """What is wrong with the name of a time zone; None: nothing."""
     if _zone(name) is not None:
         return None
-    close = get_close_matches(name, _known_zones(), n=1)
+    close = get_close_matches(name, _alike().get(_initials(name), ()), n=1)
     hint = f"did you mean {close[0]}?" if close else "write its IANA name, such as Europe/Berlin or UTC"
     return f'"{name}" is not a known time zone: {hint}'
 
@@ -33,16 +51,54 @@ def opens(
     """Whether the windows are open, and when that ends (epoch seconds); None: never, as far as can be seen.
 
     ``also``: those of the pool; where both have windows, one of each must be open. No windows are always open, one
-    in an unknown time zone never.
+    in an unknown time zone never. An answer is remembered until it changes.
     """
-    groups = [group for group in (windows, also) if group]
-    open_now = _open(groups, now_s)
-    moments = sorted({moment for group in groups for w in group for moment in _moments(w, now_s)})
-    return open_now, next((m for m in moments if m > now_s and _open(groups, m) != open_now), None)
+    key = (tuple(windows), tuple(also))
+    known = _answers.get(key)
+    if known is None or not known.from_s <= now_s < known.until_s:
+        open_now, ends_s = _opens([group for group in key if group], now_s)
+        until_s = now_s + _LOOK_AGAIN_S if ends_s is None else ends_s
+        known = _Answer(open=open_now, ends_s=ends_s, from_s=now_s, until_s=until_s)
+        while len(_answers) >= _KEPT:
+            _answers.pop(next(iter(_answers)))
+        _answers[key] = known
+    return known.open, known.ends_s
 
 
-def _open(groups: Sequence[Sequence[ChangeWindow]], at_s: float) -> bool:
-    return all(any(_contains(window, at_s) for window in group) for group in groups)
+def _opens(groups: Sequence[tuple[ChangeWindow, ...]], now_s: float) -> tuple[bool, float | None]:
+    """The changes of all windows in their order: after which is the whole something else than now?"""
+    day = int(now_s // 86_400)
+    flat = [(n, window) for n, group in enumerate(groups) for window in group]
+    is_open = [_contains(window, now_s) for _, window in flat]
+    counts = [
+        sum(state for state, (m, _) in zip(is_open, flat, strict=True) if m == n) for n in range(len(groups))
+    ]
+    changes = [
+        (at_s, n, i, state)
+        for i, (n, window) in enumerate(flat)
+        for at_s, state in _changes(window, day)
+        if at_s > now_s
+    ]
+    open_now = all(counts)
+    for at_s, same_moment in groupby(sorted(changes), key=lambda change: change[0]):
+        for _, n, i, state in same_moment:
+            counts[n] += state - is_open[i]
+            is_open[i] = state
+        if all(counts) != open_now:
+            return open_now, at_s
+    return open_now, None
+
+
+@lru_cache(maxsize=_KEPT)
+def _changes(window: ChangeWindow, day: int) -> tuple[tuple[float, bool], ...]:
+    """From the beginning of that day (since the epoch, UTC) on: every moment at which the window opens or closes."""
+    start_s = day * 86_400.0
+    state, found = _contains(window, start_s), []
+    for at_s in sorted({at_s for at_s in _moments(window, start_s) if at_s > start_s}):
+        if _contains(window, at_s) is not state:
+            state = not state
+            found.append((at_s, state))
+    return tuple(found)
 
 
 def _contains(window: ChangeWindow, at_s: float) -> bool:
@@ -69,8 +125,10 @@ def _moments(window: ChangeWindow, now_s: float) -> Iterator[float]:
     today = datetime.fromtimestamp(now_s, zone).date()
     for day in (today + n * _DAY for n in range(-1, _AHEAD_DAYS)):
         for clock in (window.start, window.end):
-            for fold in (0, 1):  # an hour that comes twice
-                yield datetime.combine(day, _clock(clock), zone).replace(fold=fold).timestamp()
+            there = datetime.combine(day, _clock(clock), zone)
+            yield there.timestamp()
+            if there.replace(fold=1).utcoffset() != there.utcoffset():  # an hour that comes twice, or never
+                yield there.replace(fold=1).timestamp()
         yield from _clock_change(zone, day)
 
 
@@ -98,14 +156,34 @@ def _clock(text: str) -> time:
     return time.fromisoformat(text)
 
 
-@lru_cache(maxsize=256)  # tenants choose the names
 def _zone(name: str) -> ZoneInfo | None:
+    """Only what the data base lists is looked up: tenants choose the names."""
+    return _load(name) if name in _known_zones() else None
+
+
+@cache
+def _load(name: str) -> ZoneInfo | None:
     try:
         return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # no such file, no such name, a directory
+    except (KeyError, ValueError, OSError):  # gone, or no file of a time zone
         return None
 
 
 @cache
-def _known_zones() -> tuple[str, ...]:
-    return tuple(sorted(available_timezones()))
+def _known_zones() -> dict[str, None]:
+    """In their order."""
+    return dict.fromkeys(sorted(available_timezones()))
+
+
+@cache
+def _alike() -> dict[str, list[str]]:
+    """By their initials: comparing with all of them takes milliseconds for each wrong name."""
+    found: dict[str, list[str]] = {}
+    for zone in _known_zones():
+        found.setdefault(_initials(zone), []).append(zone)
+    return found
+
+
+def _initials(name: str) -> str:
+    """Europe/Berlin -> eb"""
+    return (name[:1] + name.rpartition("/")[2][:1]).casefold()
