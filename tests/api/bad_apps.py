@@ -249,6 +249,37 @@ BAD_APPS = (
         "16",
     ),
     app("an unknown source", {"sla.source": "guess"}, "spec.sla.source", "guess", "router", "prometheus"),
+    *(
+        app(f"the routers' own cookie, {name}", {"affinity.cookie": name}, "spec.affinity.cookie", f'"{name}"',
+            "cookie of the routers")
+        for name in ("millpond-edition", "millpond-edition-3f2a", "millpond-")
+    ),
+    *(
+        app(f"a preview by a header of the routers, {name}", {"rollout.preview": {"header": name}},
+            "spec.rollout.preview.header", f'"{name}"', "such as x-canary")
+        for name in ("host", "cookie", "content-length", "transfer-encoding", "connection", "upgrade", "te",
+                     "x-millpond-router", "x-envoy-upstream-rq-timeout-ms", "x-envoy-original-path")
+    ),
+    app("a step by a header of the routers", canary({"header": {"name": "x-envoy-retry-on", "value": "5xx"}}),
+        "spec.rollout.steps[0].header.name", '"x-envoy-retry-on"', "routers use themselves"),
+    app("a step by a pseudo-header", canary({"header": {"name": ":path", "value": "/"}}),
+        "spec.rollout.steps[0].header.name", '":path"', "such as x-canary"),
+    *(
+        app(f"a label that is Millpond's, {key}", {"template.metadata": {"labels": {"a": "b", key: "x"}}},
+            "spec.template.metadata.labels", f'"{key}"', "for Millpond to set")
+        for key in ("millpond.dev/app", "millpond.dev/edition", "sub.millpond.dev/x")
+    ),
+    *(
+        app(f"an annotation that is Millpond's, {key}", {"template.metadata": {"annotations": {key: "x"}}},
+            "spec.template.metadata.annotations", f'"{key}"', "for Millpond to set")
+        for key in ("millpond.dev/retire", "millpond.dev/decision", "controller.kubernetes.io/pod-deletion-cost")
+    ),
+    app("more annotations than anybody reads",
+        {"template.metadata": {"annotations": {f"a{n}": "b" for n in range(129)}}},
+        "spec.template.metadata.annotations", "128"),
+    app("an edition named like a cluster of streams", {"edition": "v1~streams"}, "spec.edition", '"v1~streams"',
+        "such as v1"),
+    app("an edition named into another cluster", {"edition": "v1/v2"}, "spec.edition", '"v1/v2"', "such as v1"),
     app("a template without containers", {"template": {"spec": {}}}, "spec.template.spec.containers", "equired"),
     app("a template of nothing", {"template": {"spec": {"containers": []}}}, "spec.template.spec.containers", "1"),
     app("no template", {"template": ABSENT}, "spec.template", "equired"),

@@ -63,6 +63,21 @@ GOOD = (
             },
         ),
     ),
+    (
+        "names that only look like those of Millpond",
+        manifest(
+            ELASTICAPP,
+            {
+                "affinity.cookie": "MILLPOND-edition",
+                "rollout.preview": {"header": "x-millpond"},
+                "template.metadata": {
+                    "labels": {"notmillpond.dev/app": "a"},
+                    "annotations": {"millpond.developers/x": "a", "millpond.dev": "b"},
+                },
+                "template.spec.readinessGates": [{"conditionType": "millpond.dev/serving"}],
+            },
+        ),
+    ),
     ("a canary with the usual steps", manifest(ELASTICAPP, {"rollout.strategy": "Canary"})),
     ("streams that drain as long as requests", manifest(ELASTICAPP, {"drain.streamTimeout": "30s"})),
     ("a pool with a change window", manifest(DYNAMICPOOL, window())),

@@ -164,3 +164,8 @@ def test_any_moment_can_be_written(at_s: float) -> None:
 )
 def test_durations_are_added_exactly(text: str, same: str) -> None:
     assert seconds(text) == seconds(same)
+
+
+def test_limits_shorter_than_routers_can_tell_are_the_shortest_that_they_can() -> None:
+    route = {"host": "a.test", "timeout": "0.001ms", "idleTimeout": "0.5ms"}
+    computed(manifest(ELASTICAPP, {"routes": [route]}))

@@ -10,6 +10,7 @@ from millpond.api.durations import MAX_LENGTH, seconds
 from millpond.api.fields import DNS_LABEL, DateTime, EditionName, Name, lasting, matching, not_longer
 from millpond.api.model import Model
 from millpond.api.protocol import Protocol
+from millpond.api.reserved import FREE_COOKIE
 from millpond.api.resource import AGE, Column, Resource, condition_column
 from millpond.api.rollout import Preview, Rollout
 from millpond.api.route import AppProtocol, Routes
@@ -66,11 +67,12 @@ class Affinity(Model):
             matching(
                 r"^[A-Za-z0-9_-]+$",
                 '"{self}" is not the name of a cookie: use letters, digits, "_" and "-", such as MILLPOND',
-            )
+            ),
+            FREE_COOKIE,
         ),
     ]
     """Name of the cookie by which the router remembers the server of a session.
-    Not one that the app itself sets."""
+    Not one that the app itself sets, and none that begins with millpond-, as the routers' own do."""
 
 
 class Drain(Model):

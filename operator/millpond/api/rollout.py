@@ -8,6 +8,7 @@ from pydantic import Field, StrictBool
 from millpond.api.durations import MAX_LENGTH, seconds
 from millpond.api.fields import EditionName, lasting, matching
 from millpond.api.model import Model
+from millpond.api.reserved import FREE_HEADER
 from millpond.api.route import Host
 from millpond.api.rules import Keeps, Rule
 from millpond_policies.strategy import Strategy
@@ -28,6 +29,7 @@ HeaderName = Annotated[
             says='"{self}" is no header that routers compare: use the host of a route or of a preview, or a header '
             "such as x-canary",
         ),
+        FREE_HEADER,
     ),
 ]
 

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, JsonValue
 
 from millpond.api.model import Model
+from millpond.api.reserved import FREE_KEYS
+from millpond.api.rules import Keeps
 
 _ANYTHING: dict[str, JsonValue] = {"x-kubernetes-preserve-unknown-fields": True}
 
@@ -35,10 +37,13 @@ class PodSpec(_Open):
 class PodMetadata(_Open):
     """Labels and annotations of the pods."""
 
-    labels: Annotated[dict[str, Annotated[str, Field(max_length=63)]], Field(max_length=32)] | None = None
-    """Labels of the pods, besides those that Millpond sets."""
-    annotations: dict[str, str] | None = None
-    """Annotations of the pods."""
+    labels: (
+        Annotated[dict[str, Annotated[str, Field(max_length=63)]], Field(max_length=32), Keeps(FREE_KEYS)]
+        | None
+    ) = None
+    """Labels of the pods, besides those that Millpond sets: all below millpond.dev/."""
+    annotations: Annotated[dict[str, str], Field(max_length=128), Keeps(FREE_KEYS)] | None = None
+    """Annotations of the pods: at most 128, and none below millpond.dev/, which are for Millpond to set."""
 
 
 class PodTemplate(_Open):
