@@ -1,6 +1,6 @@
 """The operator's own figures for Prometheus, in a registry of their own."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 
 from millpond_policies.reasons import Reason
 
+GONE_KEPT = 20  # apps of a namespace whose cut requests are still shown when they are gone
 _CYCLE_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
@@ -56,7 +57,7 @@ class Metrics:
             "millpond_apps_failing", "Apps with the condition InternalError", registry=self.registry
         )
         self._counted: set[str] = set()
-        self._cut: set[str] = set()
+        self._cut: dict[str, None] = {}  # the newest last
         self._cycle = Histogram(
             "millpond_cycle_seconds",
             "Duration of one pass of observe, plan, apply",
@@ -73,8 +74,19 @@ class Metrics:
         # Prometheus sees an increase only of what was there before: the first request that is cut must not be missed.
         for app in figures.keys() - self._counted:
             self._count(app, 0, 0)
-        for app in self._counted - figures.keys() - self._cut:
+        for app in self._counted - figures.keys() - self._remembered(figures):
             self._forget(app)
+
+    def _remembered(self, figures: Collection[str]) -> set[str]:
+        """Of apps that are gone and had requests cut, the newest of each namespace: whoever makes ever new ones
+        does not make ever more series."""
+        gone: dict[str, list[str]] = {}
+        for app in self._cut:
+            if app not in figures:
+                gone.setdefault(app.split("/", 1)[0], []).append(app)
+        kept = {app for apps in gone.values() for app in apps[-GONE_KEPT:]}
+        self._cut = {app: None for app in self._cut if app in figures or app in kept}
+        return kept
 
     def routers(self, by_state: Mapping[str, int]) -> None:
         """How many routers are connected, silent …"""
@@ -95,7 +107,8 @@ class Metrics:
 
     def cut(self, app: str, requests: int, streams: int) -> None:
         """A server was removed at its drain deadline. This is still shown when the app is gone."""
-        self._cut.add(app)
+        self._cut.pop(app, None)
+        self._cut[app] = None
         self._count(app, requests, streams)
 
     def _count(self, app: str, requests: int, streams: int) -> None:

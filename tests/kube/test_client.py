@@ -3,6 +3,7 @@
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -250,3 +251,21 @@ def _kubeconfig(cluster: Object, user: Object) -> str:
         "current-context": "x",
     }
     return json.dumps(content)
+
+
+async def test_a_webhook_that_answers_429_holds_up_its_own_call_alone(api: Api) -> None:
+    """The API server passes a webhook's code on: a tenant could make all of ours rest."""
+    asked: list[str] = []
+
+    async def once(verb: str, path: str, *_: Any) -> tuple[int, dict[str, str], Any]:
+        asked.append(path)
+        message = (
+            'admission webhook "x" denied the request: later' if "noisy" in path else "too many requests"
+        )
+        return 429, {"Retry-After": "10"}, {"message": message}
+
+    api._once = once  # type: ignore[method-assign]
+    with pytest.raises(Unavailable, match="denied the request"):
+        await api.create(maps("noisy"), {})
+    assert asked == [maps("noisy")], "it is not asked again"
+    assert api._not_before_s == 0.0

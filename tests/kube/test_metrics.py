@@ -1,4 +1,4 @@
-from millpond.metrics import AppFigures, Metrics
+from millpond.metrics import GONE_KEPT, AppFigures, Metrics
 from millpond_policies.reasons import Reason
 
 
@@ -32,6 +32,19 @@ def test_unfinished_requests_are_counted_from_zero_on_so_that_prometheus_sees_th
     assert "news" not in text
     metrics.apps({"shop/web": AppFigures(desired=1, ready=1)})
     assert series.format("web", "stream", "1.0") in metrics.text().decode()
+
+
+def test_a_namespace_that_makes_ever_new_apps_does_not_make_ever_more_series() -> None:
+    metrics = Metrics()
+    metrics.cut("shop/web", 1, 0)
+    for number in range(500):
+        name = f"noisy/app-{number}"
+        metrics.apps({name: AppFigures(desired=1, ready=1)})
+        metrics.cut(name, 1, 0)
+    metrics.apps({})
+    text = metrics.text().decode()
+    assert text.count('namespace="noisy",what="request"') <= 2 * GONE_KEPT  # and when it was made
+    assert 'app="web",namespace="shop",what="request"} 1.0' in text
 
 
 def test_what_is_counted() -> None:

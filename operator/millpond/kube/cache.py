@@ -12,7 +12,6 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from millpond.clock import Clock, steady_s
 from millpond.kube.client import Api, Object
 from millpond.kube.errors import ClusterError, Forbidden, Gone, Unavailable
-from millpond.kube.raw import fields
 
 T = TypeVar("T")
 Trimmed: TypeAlias = tuple[str, int, T]  # key, resourceVersion, what is kept
@@ -41,7 +40,7 @@ class Store(Generic[T]):
         self._versions: dict[str, int] = {}
         self._seen = 0  # the watch has told everything up to this version
         self._alive_s = clock()
-        self._unread: dict[str, str] = {}
+        self._unread: set[str] = set()
 
     def items(self) -> Mapping[str, T]:
         return MappingProxyType(self._items)
@@ -78,21 +77,20 @@ class Store(Generic[T]):
             try:
                 key, version = key_of(obj), version_of(obj)
             except (KeyError, TypeError, ValueError, AttributeError):
-                self._note("an object without a name", obj)
+                self._note("an object without a name")
                 continue
             try:
                 yield key, version, self._keep(obj)
-                self._unread.pop(key, None)
+                self._unread.discard(key)
             except Exception:  # whatever is wrong with it
-                self._note(key, obj)
+                self._note(key)
                 if key in self._items:
                     yield key, version, self._items[key]
 
-    def _note(self, key: str, obj: Object) -> None:
-        """Said once for each version of an object."""
-        version = str(fields(fields(obj).get("metadata")).get("resourceVersion"))
-        if self._unread.get(key) != version:
-            self._unread[key] = version
+    def _note(self, key: str) -> None:
+        """Said once, until it can be read again."""
+        if key not in self._unread:
+            self._unread.add(key)
             log.exception("%s cannot be read: it stays as it was", key)
 
     def replace(self, listed: list[Trimmed[T]], version: int) -> None:
@@ -112,7 +110,7 @@ class Store(Generic[T]):
             return False
         key, known = key_of(obj), self._versions.get(key_of(obj), 0)
         if event == "DELETED" and version_of(obj) >= known:
-            self._unread.pop(key, None)
+            self._unread.discard(key)
             self._versions.pop(key, None)
             self._items.pop(key, None)
             return known > 0

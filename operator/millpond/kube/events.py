@@ -25,6 +25,7 @@ _OWN = (25.0, 1.0)  # and of one namespace at most so many at once, then so many
 _ALL = (250.0, 25.0)  # of all together
 _QUEUED = 50  # of one namespace
 _AT_ONCE = 8
+_COMPLAINT_S = 60.0
 _PATIENCE_S = 3.0  # an event that takes longer is not worth the room that others need
 _API_VERSIONS: Mapping[str, str] = {"Pod": "v1", "Node": "v1", "ReplicaSet": "apps/v1"}
 
@@ -62,6 +63,7 @@ class Events:
         self._queues: dict[str, deque[Object]] = {}
         self._writing: set[str] = set()
         self._room = asyncio.Semaphore(_AT_ONCE)
+        self._complained_s: dict[str, float] = {}
         self._started = False
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -100,6 +102,7 @@ class Events:
         self._pruned_s = at_s
         self._said = {k: t for k, t in self._said.items() if 0 <= at_s - t < SILENCE_S}
         self._own = {n: own for n, own in self._own.items() if 0 <= at_s - own.at_s < SILENCE_S}
+        self._complained_s = {n: s for n, s in self._complained_s.items() if 0 <= at_s - s < _COMPLAINT_S}
         self._queues = {n: q for n, q in self._queues.items() if q or n in self._writing}
 
     def _allowed(self, namespace: str, at_s: float) -> bool:
@@ -130,7 +133,14 @@ class Events:
         except Conflict:
             pass  # said before this process started
         except (ClusterError, TimeoutError) as error:
-            log.warning("event %s is lost: %.200s", body["metadata"]["name"], error or "no answer")
+            self._complain(body["metadata"]["namespace"], error)
+
+    def _complain(self, namespace: str, error: Exception) -> None:
+        """Once a minute for each namespace."""
+        at_s = self._clock()
+        if not 0 <= at_s - self._complained_s.get(namespace, -_COMPLAINT_S) < _COMPLAINT_S:
+            self._complained_s[namespace] = at_s
+            log.warning("events of %s are lost: %.200s", namespace, error or "no answer")
 
     def _body(self, event: Event, at_s: float) -> Object:
         namespace, _, name = event.key.rpartition("/")

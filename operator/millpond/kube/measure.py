@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from millpond.api.sla import Source
@@ -18,6 +18,7 @@ from millpond_policies.sample import MOST_COUNTED, possible
 
 log = logging.getLogger(__name__)
 PERIOD_S = 5.0
+_AT_ONCE = 16
 FOREIGN_WINDOW_S = 20.0
 USAGE_WINDOW_S = 10.0
 USAGE_TRUSTED_S = 15.0
@@ -55,11 +56,34 @@ class Measure:
         except PromError as error:
             self.on_answer(False)
             log.info("Prometheus: %s", error)
+        except Exception:  # an answer that nobody expects: the next one may be another
+            self.on_answer(False)
+            log.exception("Prometheus")
         self._foreign = {key: seen for key, seen in self._foreign.items() if key in apps}
         self._trouble = {key: text for key, text in self._trouble.items() if key in apps}
-        for key, app in apps.items():
-            if app.spec is not None and app.policy is not None and app.spec.sla.source is Source.PROMETHEUS:
-                await self._ask_foreign(key, app)
+        asked = {
+            key: app
+            for key, app in apps.items()
+            if app.spec is not None and app.policy is not None and app.spec.sla.source is Source.PROMETHEUS
+        }
+        lanes: dict[str, list[str]] = {}
+        for key, app in asked.items():
+            lanes.setdefault(app.namespace, []).append(key)
+        room = asyncio.Semaphore(_AT_ONCE)
+        await asyncio.gather(*(self._ask_each(lane, asked, room) for lane in lanes.values()))
+
+    async def _ask_each(
+        self, keys: Collection[str], apps: Mapping[str, Candidate], room: asyncio.Semaphore
+    ) -> None:
+        """A namespace's apps one after another, so that its slow queries hold up itself alone."""
+        for key in keys:
+            async with room:
+                try:
+                    await self._ask_foreign(key, apps[key])
+                except Exception as error:  # whatever its labels made of the query
+                    if key not in self._trouble:
+                        log.exception("%s: its response time", key)
+                    self._trouble[key] = f"its response time cannot be read ({type(error).__name__})"
 
     async def _ask_usage(self, namespaces: set[str]) -> None:
         if not namespaces:
