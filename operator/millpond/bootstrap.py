@@ -231,7 +231,8 @@ class _Parts:
 
     def _show(self) -> None:
         self.metrics.failing(len(self.cycle.each.faults.shown))
-        self.metrics.apps({key: _figures(app) for key, app in self.cycle.apps.items()})
+        apps = self.cycle.apps
+        self.metrics.apps(self.cycle.each.look("figures", apps, lambda key: _figures(apps[key])))
         states = [r.condition for r in self.routers.routers()]
         self.metrics.routers({state: states.count(state) for state in CONDITIONS})
 
