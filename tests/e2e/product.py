@@ -14,6 +14,7 @@ from millpond import paths
 from millpond.api.names import LEASE, NAMESPACE
 from millpond.cluster.embedded import Cluster, Process
 from millpond.demo.profile import Profile
+from millpond.kube.decode import decoded
 from millpond.ports import free_port
 
 from waiting import eventually
@@ -176,7 +177,7 @@ class Product:
         self.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(items))
 
     def get(self, *what: str) -> Raw:
-        found: Raw = json.loads(self.cluster.kubectl("get", *what, "-o", "json"))
+        found: Raw = decoded(self.cluster.kubectl("get", *what, "-o", "json").encode())
         return found
 
     def app(self, namespace: str, name: str = "web") -> Raw:
