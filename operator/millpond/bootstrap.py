@@ -152,6 +152,7 @@ class _Parts:
             clock=now_s,
             on_verdict=self._decided,
             each=Each(Faults(self.metrics.failed)),
+            default_hosts=self.settings.default_hosts,
         )
 
     def _node_ready(self, name: str) -> bool:

@@ -13,6 +13,8 @@ from millpond.kube.drains import Drains
 from millpond.kube.each import Each
 from millpond.kube.editions import Editions
 from millpond.kube.gates import set_gate, wanted_gate
+from millpond.kube.grants import ANY_EXACT, Grants
+from millpond.kube.hosts import HostBook
 from millpond.kube.learner import Learner
 from millpond.kube.news import News
 from millpond.kube.objects import Pod
@@ -50,7 +52,9 @@ class Cycle:
     on_verdict: Callable[[Verdict, bool], None] = (
         _nobody  # told of each verdict, and whether it led to a write
     )
+    default_hosts: tuple[str, ...] = ANY_EXACT  # that namespaces without a grant may claim
     resolver: Resolver = field(default_factory=Resolver)
+    hosts: HostBook = field(default_factory=HostBook)
     news: News = field(default_factory=News)
     each: Each = field(default_factory=Each)
     candidates: Mapping[str, Candidate] = field(default_factory=dict)  # as the last cycle saw them
@@ -84,7 +88,9 @@ class Cycle:
             self.each.faults,
         )
         kept = ((key, app) for key, app in found.items() if key in self.each.faults.now and key in last)
-        return found | {key: replace(last[key], raw=app.raw) for key, app in kept}
+        found |= {key: replace(last[key], raw=app.raw) for key, app in kept}
+        grants = Grants(default=self.default_hosts, known=dict(world.namespaces))
+        return self.hosts.settle(found, grants, self.each.faults)
 
     def _holdings(self, candidates: Iterable[str]) -> dict[str, Holdings]:
         """Of every candidate; what belongs to apps that are being deleted is left to the garbage collector."""

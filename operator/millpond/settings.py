@@ -13,6 +13,7 @@ class Settings:
     On TCP they need certificates, unless ``xds_insecure``. ``xds_names``: what they call the operator, besides the
     usual names; ``lives``: how long certificates are valid. ``watch_namespaces``: whose apps it sees to; none: all.
     ``lost_after_s``: how long a silent router that is no pod counts as serving.
+    ``default_hosts``: patterns of the hosts that apps of a namespace without a grant may claim.
     """
 
     kubeconfig: Path | None
@@ -27,6 +28,7 @@ class Settings:
     prometheus_url: str | None = None
     namespace: str = "millpond-system"
     watch_namespaces: tuple[str, ...] = ()
+    default_hosts: tuple[str, ...] = ("*",)
     cycle_stuck_s: float = 30.0
     watch_stuck_s: float = 120.0
     lost_after_s: float = 60.0

@@ -91,6 +91,8 @@ class Reason(StrEnum):
     POOL_NOT_FOUND = "PoolNotFound"
     POOL_NOT_ALLOWED = "PoolNotAllowed"
     HOST_TAKEN = "HostTaken"
+    HOST_NOT_ALLOWED = "HostNotAllowed"
+    AFFINITY_COOKIE_TAKEN = "AffinityCookieTaken"
     EDITION_CONFLICT = "EditionConflict"
     POOL_SELECTOR_CONFLICT = "PoolSelectorConflict"
     ROUTER_REJECTED = "RouterRejected"

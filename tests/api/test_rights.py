@@ -26,6 +26,8 @@ pytestmark = pytest.mark.integration
         pytest.param("patch", "elasticapps.millpond.dev", "default", False, id="it changes no specs"),
         pytest.param("delete", "elasticapps.millpond.dev", "default", False, id="it deletes no apps"),
         pytest.param("create", "pods/exec", "default", False, id="it runs nothing in pods"),
+        pytest.param("watch", "namespaces", "--all-namespaces", True, id="it watches the grants of hosts"),
+        pytest.param("patch", "namespaces", "default", False, id="it grants no hosts"),
         pytest.param("patch", "nodes", "--all-namespaces", False, id="it changes no nodes"),
     ],
 )  # fmt: skip
@@ -75,3 +77,14 @@ def _can(cluster: Cluster, namespace: str, what: str) -> bool:
     except KubectlError:
         return False
     return True
+
+
+@pytest.mark.parametrize("role", ["edit", "admin"])
+def test_tenants_cannot_grant_themselves_hosts(cluster: Cluster, namespace: str, role: str) -> None:
+    cluster.kubectl(
+        "create", "rolebinding", "t", f"--clusterrole={role}", "--user=ann", f"--namespace={namespace}"
+    )
+    eventually(lambda: _can(cluster, namespace, "create elasticapps"), 20, f"{role} is in effect")
+    grant = ("annotate", "namespace", namespace, "millpond.dev/hosts=*", "--as=ann")
+    with pytest.raises(KubectlError, match="cannot patch resource"):
+        cluster.kubectl(*grant)

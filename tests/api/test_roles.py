@@ -67,3 +67,19 @@ def test_only_the_role_for_approvers_may_approve_and_nobody_has_it_by_default() 
     (role,) = (d for d in DOCUMENTS if d["metadata"]["name"] == "millpond-approver")
     assert role["metadata"]["labels"].keys() == {"app.kubernetes.io/name", "app.kubernetes.io/part-of"}
     assert "millpond-approver" not in {d["roleRef"]["name"] for d in DOCUMENTS if "roleRef" in d}
+
+
+def test_the_operator_reads_namespaces_and_only_admins_say_whose_hosts_are_whose() -> None:
+    assert {verb for r, verb in granted("ClusterRole", "millpond-operator") if r == "namespaces"} == {
+        "get",
+        "list",
+        "watch",
+    }
+    ours = [d for d in DOCUMENTS if d["kind"] in ("ClusterRole", "Role")]
+    writers = [
+        d["metadata"]["name"]
+        for d in ours
+        for rule in d.get("rules", [])
+        if "namespaces" in rule["resources"] and set(rule["verbs"]) - {"get", "list", "watch"}
+    ]
+    assert writers == []

@@ -108,9 +108,12 @@ def make(apps: int, servers: int) -> Made:
     sets = [_replicaset(app, edition) for app, edition in zip(found, editions, strict=True)]
     pods = [_pod(owner, n, i) for i, owner in enumerate(sets) for n in range(servers)]
     nodes = [_node(number) for number in range(50)]
+    namespaces = [_object("Namespace", "bench")]
     api.objects = {raw["metadata"]["name"]: raw for raw in (*found, *policies, *pools, *editions)}
     for reflector, kind in zip(
-        world.reflectors.values(), (found, policies, pools, editions, sets, pods, nodes), strict=True
+        world.reflectors.values(),
+        (found, policies, pools, editions, sets, pods, nodes, namespaces),
+        strict=True,
     ):
         reflector.store.replace([reflector.store.trim(raw) for raw in kind], max(map(version_of, kind)))
     names = tuple(cluster_name(f"bench/{raw['metadata']['name']}", "v1") for raw in found)

@@ -44,6 +44,7 @@ EVERYTHING: Values = {
         "pullPolicy": "Always",
     },
     "imagePullSecrets": [{"name": "registry"}],
+    "hosts": {"default": ["*.apps.example", "shop.example"]},
     "operator": {
         "prometheusUrl": "http://prometheus.monitoring:9090",
         "verbose": True,
@@ -75,6 +76,7 @@ SETS: dict[str, Values] = {
     "everything": EVERYTHING,
     "everything, in chosen namespaces": {**EVERYTHING, "watchNamespaces": list(NAMESPACES)},
     "nothing that can be switched off": SWITCHED_OFF,
+    "no host without a grant": {"hosts": {"default": []}},
     "one chosen namespace": {"watchNamespaces": [NAMESPACES[0]]},
     "node ports": {"router": {"service": {"type": "NodePort", "nodePort": 30080}}},
     "node ports with TLS": {

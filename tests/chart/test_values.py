@@ -65,6 +65,8 @@ def service(**values: object) -> Document:
         pytest.param(
             {"watchNamespaces": ["Shop"]}, ["watchNamespaces/0", "Shop"], id="a namespace in capitals"
         ),
+        pytest.param({"hosts": {"default": ["Shop.example"]}}, ["hosts/default/0"], id="a host in capitals"),
+        pytest.param({"hosts": {"default": "*"}}, ["hosts/default", "want array"], id="hosts as text"),
         pytest.param({"watchNamespaces": ["a", "a"]}, ["watchNamespaces"], id="a namespace twice"),
         pytest.param({"operator": {"prometheusUrl": "prom:9090"}}, ["operator/prometheusUrl"], id="no URL"),
         pytest.param(

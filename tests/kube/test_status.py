@@ -4,10 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from millpond.kube.claims import Claim
 from millpond.kube.gates import wanted_gate
+from millpond.kube.grants import Grants
+from millpond.kube.hosts import HostBook
 from millpond.kube.objects import Pod, RetireIntent
 from millpond.kube.obstacles import Obstacle
-from millpond.kube.resolve import Problem, Resolver
+from millpond.kube.resolve import Contest, Problem, Resolver
 from millpond.kube.routes import app_routes
 from millpond.kube.status import status
 from millpond_policies.actions import Because, Grow, Hold
@@ -17,6 +20,7 @@ from millpond_policies.reasons import Reason
 from kube.builders import POD, app, holdings, retiring, sibling
 
 NOW_S = 1_800_000_000.0
+CONTEST = Contest(field="spec.routes[0]", claim=Claim("cart.test"), reason=Reason.HOST_TAKEN, why="…")
 NO_ROOM = Obstacle(reason=Reason.SERVERS_UNSCHEDULABLE, text="no node takes it: Insufficient cpu")
 
 
@@ -101,9 +105,9 @@ def test_a_decision_is_recorded_once():
             id="a pause that is over is over",
         ),
         pytest.param(
-            status(replace(app(), contested=("cart.test",)), None, None, None, (), NOW_S),
+            status(replace(app(), contested=(CONTEST,)), None, None, None, (), NOW_S),
             {"Contested": ("True", "HostTaken")},
-            id="an older app holds the host",
+            id="another app holds the host",
         ),
         pytest.param(
             status(
@@ -206,9 +210,9 @@ def test_of_two_apps_that_claim_a_host_the_older_keeps_it():
         "shop/young": raw_app("young", "2026-01-02T00:00:00Z"),
         "shop/old": raw_app("old", "2026-01-01T00:00:00Z"),
     }
-    found = Resolver().resolve(apps, {"gold": POLICY}, {"default": POOL})
+    found = HostBook().settle(Resolver().resolve(apps, {"gold": POLICY}, {"default": POOL}), Grants())
     assert found["shop/old"].contested == ()
-    assert found["shop/young"].contested == ("cart.test",)
+    assert [contest.claim for contest in found["shop/young"].contested] == [Claim("cart.test")]
 
 
 @pytest.mark.parametrize(

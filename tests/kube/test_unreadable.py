@@ -12,6 +12,8 @@ from millpond.api.elasticapp import ElasticAppSpec
 from millpond.api.protocol import Protocol
 from millpond.api.sla import Source
 from millpond.kube.drains import _Victim
+from millpond.kube.grants import Grants
+from millpond.kube.hosts import HostBook
 from millpond.kube.observe import is_paused
 from millpond.kube.resolve import Candidate, Resolver
 from millpond.kube.routes import app_routes
@@ -159,10 +161,12 @@ def test_another_proxys_requests_are_never_taken_for_none() -> None:
 def test_hosts_that_an_older_app_holds_are_not_routed_to_an_app_whose_spec_is_unreadable() -> None:
     good = app()
     older = {**good.raw, "metadata": {**good.raw["metadata"], "name": "old", "uid": "old-uid"}}
+    older["status"] = {"claims": [{"host": "cart.test", "pathPrefix": "/", "since": "2026-01-01T00:00:00Z"}]}
     meta = {**good.raw["metadata"], "uid": "young-uid", "creationTimestamp": "2026-02-01T00:00:00Z"}
     young = {**good.raw, "metadata": meta, "spec": {**good.raw["spec"], "mode": "Dreaming"}}
-    found = Resolver().resolve({"shop/old": older, "shop/cart": young}, {}, {})
+    found = HostBook().settle(Resolver().resolve({"shop/old": older, "shop/cart": young}, {}, {}), Grants())
     assert app_routes(found["shop/cart"], holdings(sibling("a"))) is None
+    assert app_routes(found["shop/old"], holdings(sibling("a"))) is not None
 
 
 ANYTHING = st.recursive(

@@ -220,7 +220,7 @@ async def test_a_host_stays_with_the_app_that_serves_it_and_is_free_when_that_is
     newer = app(second.endpoint, key="shop/a-newer")
     published = await world.control.publish(newer | older)
     assert published.confirmed == {"shop/z-older"}
-    assert published.rejected == {"shop/a-newer": f"host '{HOST}': claimed by shop/z-older already"}
+    assert published.rejected == {"shop/a-newer": f"host '{HOST}': another app has it already"}
     assert (await world.get(router)).text == "first"
     published = await world.control.publish(newer)
     assert published.confirmed == {"shop/a-newer"}

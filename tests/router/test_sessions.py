@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from millpond.router.config import AppRoutes, EditionRoute
+from millpond.router.config import AppRoutes, EditionRoute, Pins
 
 from router.world import FAMILIES, Answer, World, app, editions
 
@@ -45,7 +45,7 @@ async def test_editions_share_new_requests_by_weight_and_a_client_stays_on_its_e
     await _stay(world, router, clients)
 
     only_new = editions(
-        EditionRoute(name="v1", endpoints=(one.endpoint,), weight=0),
+        EditionRoute(name="v1", endpoints=(one.endpoint,), weight=0, pins=Pins.ALL),
         EditionRoute(name="v2", endpoints=(two.endpoint,), weight=100),
     )
     await world.settled(only_new)
@@ -122,7 +122,66 @@ async def test_an_edition_of_weight_0_gets_no_new_request_even_when_no_other_can
     await world.settled(editions(idle))
     assert {a.status for a in await world.many(10, lambda: world.get(router))} == {503}
     assert (server.requests, gone.requests) == (0, 0)
+    assert (await world.get(router, cookies={"millpond-edition": "v1"})).status == 503
+    draining = EditionRoute(name="v1", endpoints=(server.endpoint,), weight=0, pins=Pins.ALL)
+    await world.settled(editions(draining))
     assert (await world.get(router, cookies={"millpond-edition": "v1"})).text == "one"
+
+
+async def test_a_cookie_set_by_hand_leads_to_no_edition_that_takes_no_new_sessions(world: World) -> None:
+    old, new = await world.server("old"), await world.server("new")
+    router = world.router()
+
+    def versions(cookie: str | None, pins: Pins | None, weight: int = 0) -> dict[str, AppRoutes]:
+        return editions(
+            EditionRoute(name="v1", endpoints=(old.endpoint,)),
+            EditionRoute(name="v2", endpoints=(new.endpoint,), weight=weight, pins=pins),
+            cookie=cookie,
+        )
+
+    await world.settled(versions(COOKIE, None, weight=100))
+    await world.serving(router)
+    sessions = [a for a in await world.many(30, lambda: world.get(router)) if a.text == "new"]
+    assert sessions
+    by_hand = {"millpond-edition": "v2"}
+    for cookie in (COOKIE, None):
+        for pins in (None, Pins.BOUND, Pins.NONE):
+            await world.settled(versions(cookie, pins))
+            assert (await world.get(router, cookies=by_hand)).text == "old"
+            assert (await world.get(router, cookies={**by_hand, COOKIE: "MTI3LjAuMC4xOjE="})).text == "old"
+    await world.settled(versions(COOKIE, Pins.BOUND))
+    await _stay(world, router, sessions)
+
+
+async def test_users_of_an_edition_that_is_taken_back_for_errors_move_at_once_and_lose_no_request(
+    world: World,
+) -> None:
+    old, bad = await world.server("old"), await world.server("bad")
+    router = world.router()
+
+    def versions(weight: int, pins: Pins | None) -> dict[str, AppRoutes]:
+        sound = EditionRoute(name="v1", endpoints=(old.endpoint,), weight=100 - weight)
+        return editions(
+            sound,
+            EditionRoute(name="v2", endpoints=(bad.endpoint,), weight=weight, pins=pins),
+            cookie=COOKIE,
+        )
+
+    await world.settled(versions(50, None))
+    await world.serving(router)
+    sessions = [a for a in await world.many(40, lambda: world.get(router)) if a.text == "bad"]
+    assert sessions
+    load = world.load(router, cookies=sessions[0].cookies)
+    await load.until_more(20)
+    await world.settled(versions(0, Pins.NONE))
+    before = bad.requests
+    for session in sessions:
+        moved = await world.get(router, cookies=session.cookies)
+        assert (moved.status, moved.text, moved.cookies["millpond-edition"]) == (200, "old", "v1")
+    await load.until_more(20)
+    await world.finish()
+    assert not load.failed
+    assert bad.requests == before
 
 
 async def _stay(world: World, router: object, sessions: list[Answer]) -> None:

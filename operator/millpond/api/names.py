@@ -28,6 +28,7 @@ SUBMITTER_ANNOTATION = (
 EMERGENCY_ANNOTATION = (
     f"{GROUP}/emergency-by"  # on an app, by the API server: the user who declared an emergency
 )
+HOSTS_ANNOTATION = f"{GROUP}/hosts"  # on a Namespace, by an admin: the hosts that its apps may claim
 
 NAMESPACE = "millpond-system"
 SERVICE_ACCOUNT = "millpond-operator"

@@ -9,7 +9,7 @@ from millpond.api.durations import MAX_LENGTH, seconds
 from millpond.api.fields import EditionName, lasting, matching
 from millpond.api.model import Model
 from millpond.api.reserved import FREE_HEADER
-from millpond.api.route import Host
+from millpond.api.route import PreviewHost
 from millpond.api.rules import Keeps, Rule
 from millpond_policies.strategy import Strategy
 
@@ -123,7 +123,7 @@ class Preview(Model):
 
     header: HeaderName | None = None
     """A request that has this header, with the name of the edition as its value, goes to that edition."""
-    host: Host | None = None
+    host: PreviewHost | None = None
     """All requests for this host go to the edition that is Validating. Not a host of `routes`."""
     servers: Annotated[int, Field(strict=True, ge=1, le=100)] = 1
     """Servers of an edition while it is Validating: 1 to 100, at most `servers.max`."""

@@ -1,26 +1,53 @@
 """Routes: which requests the routers send to an app."""
 
+import re
 from typing import Annotated
 
 from pydantic import Field
 
 from millpond.api.durations import MAX_LENGTH, seconds
-from millpond.api.fields import DNS_NAME, lasting, matching
+from millpond.api.fields import cel_string, lasting, matching
+from millpond.api.hosts import HOST, MAX_HOST, NAME, spelling
 from millpond.api.model import Model
 from millpond.api.protocol import Protocol
 from millpond.api.rules import Keeps, Rule
 
-Host = Annotated[
-    str,
-    Field(max_length=253),
-    Keeps(
-        matching(
-            DNS_NAME,
-            '"{self}" is not a host name: write it in lower case, without scheme, port and path, such as '
-            "shop.example.com",
-        )
-    ),
-]
+_ASCII = re.compile(r"[ -~]*")
+
+
+def _spelt(pattern: str, example: str) -> Keeps:
+    """A host has one spelling: others are refused, with the right one where it can be told.
+
+    The API server cannot compute punycode; the operator, for objects older than this rule, can.
+    """
+    loose = pattern.replace(r"\*|", "").replace("a-z", "A-Za-z").replace("$", r"\.?(:[0-9]{1,5})?$")
+    right, near = re.compile(pattern), re.compile(loose)
+    return Keeps(
+        Rule(
+            cel="self.matches('^[ -~]*$')",
+            holds=lambda text: _ASCII.fullmatch(text) is not None,
+            says='"{self}" is not in ASCII: write it as routers compare it, in punycode, such as {punycode}',
+            where={"punycode": (f"'{_PUNYCODE}'", lambda text: spelling(text) or _PUNYCODE)},
+        ),
+        Rule(
+            cel=f"self.matches({cel_string(pattern)}) || !self.matches('^[ -~]*$')",
+            holds=lambda text: right.fullmatch(text) is not None or _ASCII.fullmatch(text) is None,
+            says='"{self}" is not a host name: write it in lower case, without scheme, port, path and dot at the '
+            "end, such as {right}",
+            where={
+                "right": (
+                    f"self.matches({cel_string(loose)}) "
+                    f"? self.lowerAscii().find('^[-a-z0-9.*]*[a-z0-9]') : '{example}'",
+                    lambda text: (spelling(text) if near.fullmatch(text) else None) or example,
+                )
+            },
+        ),
+    )
+
+
+_PUNYCODE = "xn--bcher-kva.example for bücher.example"
+Host = Annotated[str, Field(max_length=MAX_HOST), _spelt(HOST, "shop.example.com or *.shop.example.com")]
+PreviewHost = Annotated[str, Field(max_length=MAX_HOST), _spelt(NAME, "preview.shop.example.com")]
 
 PathPrefix = Annotated[
     str,
@@ -54,10 +81,11 @@ class Route(Model):
     """A host and the paths on it that belong to the app."""
 
     host: Host
-    """The host that requests name, such as shop.example.com, in lower case. The older of two apps that claim
-    a route keeps it."""
+    """The host that requests name, such as shop.example.com, in lower case. *.example.com: all names below
+    example.com that no app claims more exactly; *: every other host; both need a grant of an admin. A host and
+    path prefix belongs to the app that was granted it, until that app gives it up."""
     path_prefix: PathPrefix = "/"
-    """The paths on that host: this one and those below it."""
+    """The paths on that host: this one and those below it, but for longer prefixes that other apps hold."""
     timeout: Annotated[str, Field(max_length=MAX_LENGTH), lasting(above="0s", upto="24h")] | None = None
     """How long an answer may take, from the end of the request to its own end: more than 0, at most 24h; then it is
     504. Absent: as long as it takes. Not for WebSockets, server-sent events and, unless `protocol` is GRPC, gRPC."""

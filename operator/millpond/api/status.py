@@ -127,6 +127,21 @@ class RolloutStatus(StatusModel):
     """Why, in a sentence."""
 
 
+class Claim(StatusModel):
+    """A host and path prefix that belongs to the app, for as long as its spec names them."""
+
+    host: Annotated[str, Field(max_length=253)]
+    """The host."""
+    path_prefix: Annotated[str, Field(max_length=256)]
+    """The paths on that host: this one and those below it."""
+    cookie: Annotated[str, Field(max_length=64)] | None = None
+    """The affinity cookie that it has there; no other app on that host has it."""
+    since: Word
+    """When it was granted (RFC 3339)."""
+    shared_since: Word | None = None
+    """When another app was first granted paths on that host (RFC 3339); absent: it was always alone there."""
+
+
 class ElasticAppStatus(StatusModel):
     """What Millpond sees and does."""
 
@@ -140,6 +155,8 @@ class ElasticAppStatus(StatusModel):
     """Label selector of the app's pods, for the scale subresource."""
     servers: ServerCounts | None = None
     """How many servers are in which state."""
+    claims: Annotated[tuple[Claim, ...], Field(max_length=32)] = ()
+    """The hosts and paths that the app was granted and still holds: nobody else gets them."""
     goal: Text | None = None
     """The goal of the app's SLA policy, such as average ≤ 300 ms."""
     conditions: Annotated[

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from millpond.api.hosts import patterns
 from millpond.api.names import NAMESPACE
 from millpond.kube.errors import ClusterError
 from millpond.router.tls import plain_allowed
@@ -23,6 +24,14 @@ def _names(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]
                 f"{value!r}: must be the name of one namespace, such as shop; repeat the option for more"
             )
     return tuple(dict.fromkeys(values))
+
+
+def _hosts(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Patterns in their one spelling; BadParameter for what is none."""
+    good, wrong = patterns(",".join(values))
+    if wrong:
+        raise click.BadParameter(f"{wrong[0]!r}: must be a host, *.name or *, such as *.apps.example")
+    return good
 
 
 @click.command()
@@ -65,6 +74,16 @@ def _names(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]
     "in others, and writes no status of pools. A namespace that does not exist yet is waited for.",
 )
 @click.option(
+    "--default-hosts",
+    multiple=True,
+    default=("*",),
+    show_default=True,
+    metavar="PATTERNS",
+    callback=_hosts,
+    help="Hosts that apps may claim in a namespace without the annotation millpond.dev/hosts: names, *.name, or * for "
+    "any, with commas between them; may be given several times. Wildcard hosts need the annotation. Empty: none.",
+)
+@click.option(
     "--watch-stuck-s",
     type=click.FloatRange(min=3),
     default=120.0,
@@ -96,6 +115,7 @@ def operator(
     prometheus: str | None,
     namespace: str,
     watch_namespaces: tuple[str, ...],
+    default_hosts: tuple[str, ...],
     watch_stuck_s: float,
     cycle_stuck_s: float,
     lost_after_s: float,
@@ -129,6 +149,7 @@ def operator(
         prometheus_url=prometheus,
         namespace=namespace,
         watch_namespaces=watch_namespaces,
+        default_hosts=default_hosts,
         watch_stuck_s=watch_stuck_s,
         cycle_stuck_s=cycle_stuck_s,
         lost_after_s=lost_after_s,

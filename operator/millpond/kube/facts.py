@@ -81,12 +81,14 @@ def _rolling_out(view: App, holdings: Holdings | None, now_s: float) -> Fact:
 
 
 def _contested(app: Candidate) -> Fact:
+    """The other hosts and paths of the app go on."""
     if not app.contested:
         return Fact(type="Contested", holds=False, reason=Reason.AS_EXPECTED, message="every host is its own")
-    hosts = ", ".join(app.contested)
-    field = "spec.routes" if app.homeless else "spec.rollout.preview.host"
-    text = f"{field}: an older app holds {hosts}; its requests stay there: choose another host"
-    return Fact(type="Contested", holds=True, reason=Reason.HOST_TAKEN, message=text)
+    places: dict[str, list[str]] = {}
+    for contest in app.contested:
+        places.setdefault(contest.why, []).append(f"{contest.field}: {contest.claim}")
+    text = "; ".join(f"{', '.join(where)}: {why}" for why, where in places.items())
+    return Fact(type="Contested", holds=True, reason=app.contested[0].reason, message=text)
 
 
 def _paused(app: Candidate, now_s: float) -> Fact:

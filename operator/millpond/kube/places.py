@@ -12,10 +12,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Generic, Self, TypeVar
 
-from millpond.kube import paths
+from millpond.kube import grants, paths
 from millpond.kube.cache import Reflector
 from millpond.kube.client import Api, Object
 from millpond.kube.errors import ClusterError, NotFound
+from millpond.kube.grants import Namespace
 
 T = TypeVar("T")
 Make = Callable[[str], Mapping[str, Reflector[Any]]]
@@ -34,6 +35,7 @@ class Place:
         self._api = api
         self._make = make
         self._on_change = on_change
+        self.about: Namespace | None = None  # as it was read last; None: we may not, or did not yet
         self._absent = False
         self._passed_over = False  # it was absent, or refused us: nobody waits for it any more
         self._said = ""
@@ -86,9 +88,9 @@ class Place:
 
     async def _look(self) -> None:
         try:
-            await self._api.get(paths.namespaces(self.namespace))
+            self._learn(grants.namespace(await self._api.get(paths.namespaces(self.namespace))))
         except NotFound:
-            self._absent = True
+            self._absent, self.about = True, None
             await self._leave()
             return
         except ClusterError as error:
@@ -100,6 +102,11 @@ class Place:
             self.caches = self._make(self.namespace)
             for cache in self.caches.values():
                 cache.start()
+
+    def _learn(self, about: Namespace) -> None:
+        if about != self.about:
+            self.about = about
+            self._on_change()
 
     async def _leave(self) -> None:
         gone, self.caches = self.caches, {}

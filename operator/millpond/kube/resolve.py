@@ -1,14 +1,14 @@
 """From raw objects to apps that may be acted on: the checks that admission cannot make, each with its answer."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from millpond.api import dynamicpool, elasticapp, slapolicy
 from millpond.api.parsing import SpecError
-from millpond.clock import from_rfc3339
+from millpond.kube.claims import Claim, Record
 from millpond.kube.faults import Faults
-from millpond.kube.raw import entries, fields
+from millpond.kube.raw import fields
 from millpond.kube.salvage import salvaged
 from millpond_policies.model import Goal
 from millpond_policies.reasons import Reason
@@ -25,6 +25,16 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Contest:
+    """A host and path that an app asks for in vain; ``field`` is where it asks, such as spec.routes[0]."""
+
+    field: str
+    claim: Claim
+    reason: Reason
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """An app with everything it refers to, or with the problem that stands in its way."""
 
@@ -34,7 +44,10 @@ class Candidate:
     policy: slapolicy.SLAPolicySpec | None = None
     pool: dynamicpool.DynamicPoolSpec | None = None
     problem: Problem | None = None
-    contested: tuple[str, ...] = ()  # hosts that an older app holds
+    claims: Mapping[Claim, Record] = field(default_factory=dict)  # what it holds
+    crowded: frozenset[str] = frozenset()  # hosts of these on which other apps have paths, too
+    denied: frozenset[Claim] = frozenset()  # what its spec names and it does not hold
+    contested: tuple[Contest, ...] = ()  # why
     salvaged: elasticapp.ElasticAppSpec | None = None  # of a spec that cannot be read
 
     @property
@@ -64,8 +77,10 @@ class Candidate:
 
     @property
     def homeless(self) -> bool:
-        """An older app holds a host that its routes name."""
-        return self.spec is not None and any(r.host in self.contested for r in self.spec.routes)
+        """Nothing that its routes name is its own."""
+        return self.spec is not None and all(
+            Claim(r.host, r.path_prefix) in self.denied for r in self.spec.routes
+        )
 
     @property
     def goal(self) -> Goal:
@@ -89,7 +104,6 @@ class Resolver:
     ) -> dict[str, Candidate]:
         """``faults``: take what fails for one app; without, it is raised."""
         live = [raw for raw in apps.values() if "deletionTimestamp" not in raw["metadata"]]
-        holders = _holders(live)
         alive = {raw["metadata"]["uid"] for group in (apps, policies, pools) for raw in group.values()}
         self._parsed = {uid: parsed for uid, parsed in self._parsed.items() if uid in alive}
         self._good = {uid: spec for uid, spec in self._good.items() if uid in alive}
@@ -97,7 +111,7 @@ class Resolver:
         for raw in live:
             key = _key(raw)
             try:
-                found[key] = self._candidate(raw, policies, pools, holders)
+                found[key] = self._candidate(raw, policies, pools)
             except Exception as error:
                 if faults is None:
                     raise
@@ -107,18 +121,12 @@ class Resolver:
                 found[key] = Candidate(key=key, raw=raw, problem=problem, salvaged=last)
         return found
 
-    def _candidate(
-        self, raw: Raw, policies: Mapping[str, Raw], pools: Mapping[str, Raw], holders: Mapping[str, str]
-    ) -> Candidate:
+    def _candidate(self, raw: Raw, policies: Mapping[str, Raw], pools: Mapping[str, Raw]) -> Candidate:
         namespace, key = raw["metadata"]["namespace"], _key(raw)
         spec = self._parse(elasticapp.parse, raw)
         if isinstance(spec, Problem):
-            last = self._last(raw)
-            hosts = {r.host for r in last.routes} if last else set()
-            contested = tuple(sorted(host for host in hosts if holders.get(host, key) != key))
-            return Candidate(key=key, raw=raw, problem=spec, salvaged=last, contested=contested)
+            return Candidate(key=key, raw=raw, problem=spec, salvaged=self._last(raw))
         self._good[raw["metadata"]["uid"]] = spec
-        contested = tuple(sorted({host for host in _hosts(raw) if holders.get(host, key) != key}))
         policy, why_policy = self._reference(
             slapolicy.parse, policies, spec.sla.policy, namespace, "sla.policy", "SLAPolicy", _POLICY
         )
@@ -132,7 +140,6 @@ class Resolver:
             policy=policy,
             pool=pool,
             problem=why_policy or why_pool,
-            contested=contested,
         )
 
     def _last(self, raw: Raw) -> elasticapp.ElasticAppSpec | None:
@@ -184,20 +191,3 @@ _POOL = (Reason.POOL_NOT_FOUND, Reason.POOL_NOT_ALLOWED)
 
 def _key(raw: Raw) -> str:
     return f"{raw['metadata']['namespace']}/{raw['metadata']['name']}"
-
-
-def _holders(apps: Iterable[Raw]) -> dict[str, str]:
-    """host -> key of the app that holds it: the oldest that claims it (the smaller key on a tie)."""
-    holders: dict[str, str] = {}
-    for raw in sorted(apps, key=lambda a: (from_rfc3339(a["metadata"]["creationTimestamp"]), _key(a))):
-        for host in _hosts(raw):
-            holders.setdefault(host, _key(raw))
-    return holders
-
-
-def _hosts(app: Raw) -> list[str]:
-    """Of its routes, and that at which its next edition is looked at; of what is none, nothing."""
-    spec = fields(app.get("spec"))
-    preview = fields(fields(spec.get("rollout")).get("preview"))
-    hosts = [route.get("host") for route in entries(spec.get("routes"))]
-    return [host for host in (*hosts, preview.get("host")) if isinstance(host, str)]

@@ -1,14 +1,17 @@
 """From pods to what the routers should know: which servers get requests, which only finish theirs."""
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 
 from millpond.kube import rollouts
+from millpond.kube.claims import Claim
 from millpond.kube.objects import Pod
 from millpond.kube.resolve import Candidate
 from millpond.kube.world import Holdings
-from millpond.router.config import AppRoutes, EditionRoute, Endpoint, Match, Preview
+from millpond.router.config import EDITION_COOKIE, AppRoutes, EditionRoute, Endpoint, Match, Pins, Preview
 from millpond_policies.release import Phase
+from millpond_policies.rollback import AT_ONCE
 
 
 def app_routes(app: Candidate, holdings: Holdings) -> AppRoutes | None:
@@ -23,9 +26,15 @@ def app_routes(app: Candidate, holdings: Holdings) -> AppRoutes | None:
     if spec is None or not holdings.editions:
         return None
     matches = tuple(
-        Match(host=r.host, path_prefix=r.path_prefix, timeout_s=r.timeout_s, idle_timeout_s=r.idle_timeout_s)
+        Match(
+            host=r.host,
+            path_prefix=r.path_prefix,
+            timeout_s=r.timeout_s,
+            idle_timeout_s=r.idle_timeout_s,
+            edition_cookies=edition_cookies(app, r.host),
+        )
         for r in spec.routes
-        if r.host not in app.contested
+        if Claim(r.host, r.path_prefix) not in app.denied
     )
     if not matches:
         return None
@@ -57,10 +66,28 @@ def _editions(app: Candidate, holdings: Holdings) -> tuple[EditionRoute, ...]:
             endpoints=_endpoints(holdings.pods_of(name), app.served.port),
             weight=shares.get(name, 0),
             preview=_preview(app, name),
+            pins=_pins(app, holdings, name, shares.get(name, 0)),
         )
         for name in sorted(holdings.editions)
         if shares.get(name) or holdings.pods_of(name)
     )
+
+
+def edition_cookies(app: Candidate, host: str) -> tuple[str, ...]:
+    """Names of its edition cookie: one of its own where others may have set the usual one.
+
+    Sessions live through the moment at which a host becomes shared, or the app's alone again: it believes what it set
+    before.
+    """
+    records = [record for claim, record in app.claims.items() if claim.host == host]
+    shared_s = min((r.shared_since_s for r in records if r.shared_since_s is not None), default=None)
+    if shared_s is None:
+        return (EDITION_COOKIE,)
+    own = f"{EDITION_COOKIE}-{hashlib.sha256(app.uid.encode()).hexdigest()[:8]}"
+    if host not in app.crowded:
+        return (EDITION_COOKIE, own)
+    was_alone = min(r.since_s for r in records) < shared_s
+    return (own, EDITION_COOKIE) if was_alone else (own,)
 
 
 def weights(app: Candidate, holdings: Holdings) -> dict[str, int]:
@@ -86,8 +113,32 @@ def _preview(app: Candidate, edition: str) -> Preview | None:
         return None
     return Preview(
         header=(rollout.preview.header, edition) if rollout.preview.header else None,
-        hosts=(host,) if (host := rollout.preview.host) and host not in app.contested else (),
+        hosts=(host,) if (host := rollout.preview.host) and Claim(host) not in app.denied else (),
     )
+
+
+def _pins(app: Candidate, holdings: Holdings, edition: str, weight: int) -> Pins:
+    """Whom an edition's cookie brings back: one that serves everybody, one that drains those who are at it.
+
+    Nobody to an edition that is taken back because requests fail there, nor to one that was not yet let in upon users.
+    """
+    last = rollouts.progress(app)
+    if last is not None and last.edition == edition:
+        if last.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK) and last.reason in AT_ONCE:
+            return Pins.NONE
+        begins = not (last.phase.final or last.phase is Phase.ROLLING_BACK or last.step or weight)
+        if begins and not _served_before(holdings.pods_of(edition), last.started_s):
+            return Pins.NONE
+    if weight:
+        return Pins.ALL
+    if app.served is not None and app.served.affinity is not None:
+        return Pins.BOUND
+    return Pins.NONE if rollouts.states(app, holdings)[edition] == "Validating" else Pins.ALL
+
+
+def _served_before(pods: Iterable[Pod], at_s: float) -> bool:
+    """An edition that one goes back to may still have sessions."""
+    return any(pod.gate_since_s is not None and pod.gate_since_s < at_s for pod in pods)
 
 
 def _endpoints(pods: Iterable[Pod], port: int) -> tuple[Endpoint, ...]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from millpond.api.names import LABEL_APP
 from millpond.kube import rollouts
+from millpond.kube.claims import dump
 from millpond.kube.conditions import bounded, with_condition, with_fault
 from millpond.kube.decisions import recalled, record
 from millpond.kube.facts import count, facts, goal_text
@@ -56,6 +57,7 @@ def status(
         **{k: v for k, v in before.items() if k in ("edition",)},
         "observedGeneration": app.generation,
         **_edition(app, holdings, verdicts),
+        "claims": dump(app.claims, now_s),
         "goal": goal_text(app.goal) if app.policy else "",
         "replicas": len([s for s in servers if s.state is not ServerState.TERMINATING]),
         "selector": f"{LABEL_APP}={app.name}",

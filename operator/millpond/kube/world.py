@@ -10,15 +10,25 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from millpond.api.names import LABEL_APP
-from millpond.kube import objects, paths, places
+from millpond.kube import grants, objects, paths, places
 from millpond.kube.cache import Reflector
 from millpond.kube.client import Api
+from millpond.kube.grants import Namespace
 from millpond.kube.objects import Node, Pod, ReplicaSet
 from millpond.kube.places import Joint, Place
 from millpond.kube.raw import entries, fields, text
 
 Raw = dict[str, Any]
-_ORDER = ("elasticapps", "slapolicies", "dynamicpools", "editions", "replicasets", "pods", "nodes")
+_ORDER = (
+    "elasticapps",
+    "slapolicies",
+    "dynamicpools",
+    "editions",
+    "replicasets",
+    "pods",
+    "nodes",
+    "namespaces",
+)
 
 
 class Watched(Protocol):
@@ -31,7 +41,7 @@ class Watched(Protocol):
 
 
 class World:
-    """Seven caches from LIST/WATCH; until all are ``synced`` nothing may be decided."""
+    """Caches from LIST/WATCH; until all are ``synced`` nothing may be decided."""
 
     def __init__(
         self,
@@ -59,6 +69,9 @@ class World:
 
         self.places = tuple(Place(api, name, inside, on_change) for name in namespaces)
         self._whole = {} if namespaces else inside(None)
+        self._namespaces: Reflector[Namespace] | None = None
+        if not namespaces:
+            self._namespaces = cache(paths.namespaces(), grants.namespace)
 
         def namespaced(resource: str) -> Reflector[Any] | Joint[Any]:
             return self._whole[resource] if self._whole else Joint(resource, self.places)
@@ -80,6 +93,8 @@ class World:
             "dynamicpools": self.pools,
             "nodes": self.nodes,
         }
+        if self._namespaces is not None:
+            found["namespaces"] = self._namespaces
         return {name: found[name] for name in _ORDER if name in found}
 
     @property
@@ -97,6 +112,14 @@ class World:
     def watched(self) -> frozenset[str]:
         """Of the chosen namespaces, those that can be read."""
         return frozenset(place.namespace for place in self.places if place.watched)
+
+    @property
+    def namespaces(self) -> Mapping[str, Namespace]:
+        """What admins say of each namespace; chosen ones are asked for again every half a minute."""
+        if self._namespaces is not None:
+            return self._namespaces.store.items()
+        found = ((place.namespace, place.about) for place in self.places)
+        return {name: about for name, about in found if about is not None}
 
     def start(self) -> None:
         for reflector in self.reflectors.values():

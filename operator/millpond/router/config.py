@@ -8,6 +8,7 @@ import re
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 
 from millpond.api.protocol import Protocol
 
@@ -19,6 +20,8 @@ _PATH = re.compile(r"/[!-\"$->@-~]*")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[!-~]([ -~]*[!-~])?")
 _STREAMS = "~streams"
+EDITION_COOKIE = "millpond-edition"
+"""By which a client stays on an edition of an app that has its host alone; else it ends with the app's own name."""
 _MAX_WEIGHT = 1_000_000
 _LONGEST_S = 86_400.0
 
@@ -57,11 +60,22 @@ class Preview:
     """Every request for one of these hosts (any port and path)."""
 
 
+class Pins(StrEnum):
+    """Whom an edition's cookie brings back to it. Anybody can set a cookie by hand."""
+
+    ALL = "All"
+    """Whoever has it."""
+    BOUND = "Bound"
+    """Only sessions that the app's affinity cookie binds to one of its servers."""
+    NONE = "None"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EditionRoute:
     """One edition's servers and its share of new requests, relative to the app's other editions.
 
-    Weight 0: only pinned sessions, and what its preview names. Editions without a server that takes new requests get
+    Weight 0: only those that `pins` lets in (unless it says otherwise: bound sessions), and what its preview names.
+    Editions without a server that takes new requests get
     no share; what a preview names goes to its edition even then, so that a tester never sees another one.
     """
 
@@ -69,6 +83,14 @@ class EditionRoute:
     endpoints: tuple[Endpoint, ...]
     weight: int = 100
     preview: Preview | None = None
+    pins: Pins | None = None
+    """None: ALL with a weight, else BOUND. With draining servers only, ALL means BOUND."""
+
+    @property
+    def lets_in(self) -> Pins:
+        wanted = self.pins or (Pins.ALL if self.weight else Pins.BOUND)
+        only_drains = all(endpoint.draining for endpoint in self.endpoints)
+        return Pins.BOUND if wanted is Pins.ALL and only_drains else wanted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +103,8 @@ class Match:
     """From the end of the request to the end of its answer; None: no limit. Not for streams."""
     idle_timeout_s: float | None = None
     """Of silence; None: five minutes, an hour for streams."""
+    edition_cookies: tuple[str, ...] = (EDITION_COOKIE,)
+    """Names of the edition cookie on this host: the first is set, all are believed, in this order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

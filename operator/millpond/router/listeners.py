@@ -76,6 +76,7 @@ def _apps_listener(name: str, address: str, edge: Edge) -> Json:
         "rds": {"route_config_name": ROUTES, "config_source": ADS_SOURCE},
         **_origin(edge.trusted_hops),
         "normalize_path": True,
+        "strip_trailing_host_dot": True,
         "request_headers_timeout": "15s",
         "stream_idle_timeout": "300s",
         "http_protocol_options": {"accept_http_10": True},

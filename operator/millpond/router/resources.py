@@ -9,7 +9,7 @@ has 2 s to accept a connection, then another one is tried.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from envoy.config.cluster.v3 import cluster_pb2
@@ -25,7 +25,7 @@ from google.protobuf import any_pb2, json_format
 
 from millpond.api.protocol import Protocol
 from millpond.router.config import AppRoutes, EditionRoute, app_of, cluster_name, edition_of, streams_name
-from millpond.router.routes import COOKIES, virtual_hosts
+from millpond.router.routes import COOKIES, prefixes, shared, shared_host, virtual_hosts
 
 CDS = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 EDS = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
@@ -111,6 +111,15 @@ class Built:
     endpoints: frozenset[str]
     """ "ip:port" of every server, draining ones too."""
     addresses: frozenset[str]
+    claims: frozenset[tuple[str, str]]
+    """Of each host the path prefixes that the app has there, and its affinity cookie: nobody else's there."""
+    _shared: dict[str, Sequence[tuple[str, bytes]]] = field(default_factory=dict)
+
+    def shared(self, host: str) -> Sequence[tuple[str, bytes]]:
+        """By prefix the routes on a host that it shares: parts of Envoy's VirtualHost."""
+        if host not in self._shared:
+            self._shared[host] = [(prefix, _routes_bytes(r)) for prefix, r in shared(self.app, host)]
+        return self._shared[host]
 
 
 def build(app: AppRoutes) -> Built:
@@ -123,7 +132,15 @@ def build(app: AppRoutes) -> Built:
         unserved=frozenset(n for n, e in editions.items() if all(p.draining for p in e.endpoints)),
         endpoints=frozenset(p.authority for e in app.editions for p in e.endpoints),
         addresses=frozenset(p.address for e in app.editions for p in e.endpoints),
+        claims=frozenset(_claims(app)),
     )
+
+
+def _claims(app: AppRoutes) -> Iterable[tuple[str, str]]:
+    for host, found in prefixes(app).items():
+        yield from ((host, prefix) for prefix in found)
+        if app.affinity_cookie:
+            yield host, f"cookie {app.affinity_cookie}"
 
 
 def _clusters(key: str, edition: EditionRoute) -> Sequence[str]:
@@ -156,6 +173,26 @@ def _assignment(name: str, edition: EditionRoute) -> bytes:
         added.endpoint.address.socket_address.address = endpoint.address
         added.endpoint.address.socket_address.port_value = endpoint.port
     return _resource(EDS, assignment.SerializeToString(deterministic=True))
+
+
+def _routes_bytes(routes: Iterable[dict[str, Any]]) -> bytes:
+    made = route_components_pb2.VirtualHost(routes=map(_route, routes))
+    found: bytes = made.SerializeToString(deterministic=True)
+    return found
+
+
+def _merged(host: str, apps: Iterable[Built]) -> bytes:
+    """A host that several apps have paths on: the longest prefix of all first; the first app has what two claim."""
+    parts: dict[str, bytes] = {}
+    for built in apps:
+        for prefix, part in built.shared(host):
+            parts.setdefault(prefix, part)
+    head = shared_host(host, whole="" in parts)
+    made = json_format.ParseDict({**head, "routes": []}, route_components_pb2.VirtualHost())
+    made.MergeFromString(b"".join(parts[p] for p in sorted(parts, key=lambda p: (-len(p), p))))
+    made.routes.extend(map(_route, head["routes"]))
+    found: bytes = route_pb2.RouteConfiguration(virtual_hosts=[made]).SerializeToString(deterministic=True)
+    return found
 
 
 def _host(virtual_host: dict[str, Any]) -> bytes:
@@ -200,7 +237,7 @@ _HEAD: bytes = route_pb2.RouteConfiguration(name=ROUTES, ignore_port_in_host_mat
 class Resources:
     """All that one router shall have: the apps' resources put together.
 
-    A host that two apps claim goes to the first; Envoy would refuse the whole configuration.
+    A host and path that two apps claim goes to the first; Envoy would refuse two hosts of one name as a whole.
     """
 
     def __init__(self, apps: Mapping[str, Built]) -> None:
@@ -210,15 +247,16 @@ class Resources:
         self.editions: set[str] = set()
         self.unserved: set[str] = set()
         self.endpoints: set[str] = set()
-        hosts: dict[str, bytes] = {}
+        users: dict[str, list[Built]] = {}
         for built in apps.values():
             self.clusters |= built.clusters
             self.assignments |= built.assignments
             self.editions.update(map(edition_of, built.clusters))
             self.unserved |= built.unserved
             self.endpoints |= built.endpoints
-            for host, part in built.hosts.items():
-                hosts.setdefault(host, part)
+            for host in built.hosts:
+                users.setdefault(host, []).append(built)
+        hosts = {h: some[0].hosts[h] if len(some) == 1 else _merged(h, some) for h, some in users.items()}
         if "*" not in hosts:
             hosts["*"] = _NOBODY_BYTES
         self.hosts = hosts

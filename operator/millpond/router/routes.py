@@ -6,8 +6,11 @@ the editions by weight; one without a server that takes new requests gets none, 
 A session stays on its edition by an edition cookie and a pin route, and on its server by the app's affinity cookie.
 The edition cookie exists when the app has an affinity cookie (a later edition must not take its sessions) or when
 several editions share the new requests. Once an edition only drains, only sessions of its servers are pinned to it:
-whoever else has its edition cookie moves on, instead of finding no server there. It is the same with weight 0 and a
-preview: a cookie from an earlier life of that edition must not let ordinary users in.
+whoever else has its edition cookie moves on, instead of finding no server there. It is the same with weight 0: a cookie
+that somebody set by hand, or from an earlier life of that edition, must not let ordinary users in.
+
+On a host that several apps share, each has its own paths, the longest prefix of all first; the app's affinity cookie is
+then said of each of its routes.
 
 Long-lived streams (WebSocket, server-sent events, gRPC) take the same way to a second cluster of the same servers, in
 which they are counted apart, and may be silent for an hour. With protocol GRPC, calls of gRPC are requests instead.
@@ -19,10 +22,9 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from millpond.api.protocol import Protocol
-from millpond.router.config import AppRoutes, EditionRoute, Endpoint, Match, cluster_name, streams_name
+from millpond.router.config import AppRoutes, EditionRoute, Endpoint, Match, Pins, cluster_name, streams_name
 from millpond.router.cookies import cookie_is, cookie_is_none_of
 
-EDITION_COOKIE = "millpond-edition"
 STATEFUL_SESSION = "envoy.filters.http.stateful_session"
 COOKIES = "cookies"
 """Key of what a route's match says about cookies: bytes, see `cookies`. All else is JSON."""
@@ -96,6 +98,43 @@ def virtual_hosts(app: AppRoutes) -> dict[str, Json]:
     return found
 
 
+def prefixes(app: AppRoutes) -> dict[str, frozenset[str]]:
+    """By host the path prefixes that the app has there ("" is all); a preview has all."""
+    found: dict[str, frozenset[str]] = {}
+    for match in app.matches:
+        host = match.host.lower()
+        found[host] = found.get(host, frozenset()) | {match.path_prefix.rstrip("/")}
+    previews = [edition.preview for edition in app.editions if edition.preview]
+    return found | {host.lower(): frozenset({""}) for preview in previews for host in preview.hosts}
+
+
+def shared(app: AppRoutes, host: str) -> Iterable[tuple[str, Sequence[Json]]]:
+    """Of a host that other apps have paths on, too: each prefix of this app with its routes."""
+    for edition in app.editions:
+        if edition.preview and host in map(str.lower, edition.preview.hosts):
+            (place,) = _places(app, [Match(host=host)])
+            yield "", _by_themselves(app, _routes_to(app.key, edition.name, place))
+            return
+    for place in _places(app, (match for match in app.matches if match.host.lower() == host)):
+        yield place.limits.path_prefix.rstrip("/"), _by_themselves(app, _routes(app, place))
+
+
+def _by_themselves(app: AppRoutes, routes: Iterable[Json]) -> Sequence[Json]:
+    """Routes that say themselves what is the app's, whatever their host says."""
+    if not app.affinity_cookie:
+        return list(routes)
+    own = {STATEFUL_SESSION: _session(app.affinity_cookie)}
+    return [
+        route if "direct_response" in route else {**route, "typed_per_filter_config": own} for route in routes
+    ]
+
+
+def shared_host(host: str, *, whole: bool) -> Json:
+    """What is nobody's own on a shared host. ``whole``: some app has all paths that are left."""
+    routes = [] if whole else [_answer({"prefix": "/"}, 404, "no app claims this path\n")]
+    return {"name": f"shared {host}", "domains": [host], "retry_policy": _RETRY, "routes": routes}
+
+
 def _host(app: AppRoutes, host: str, routes: Iterable[Json]) -> Json:
     found: Json = {
         "name": f"{app.key} {host}",
@@ -150,9 +189,10 @@ def _routes(app: AppRoutes, place: _Place) -> Iterable[Json]:
     def new(some: _Place) -> Iterable[Json]:
         return _split(app.key, some, shares, sticky)
 
+    pins = (_pin(app, e, name, place, new) for name in place.limits.edition_cookies for e in pinned)
     return [
         *(route for edition in app.editions for route in _previewed(app, edition, place)),
-        *(route for edition in pinned for route in _pin(app, edition, place, new)),
+        *(route for pin in pins for route in pin),
         *new(place),
     ]
 
@@ -176,17 +216,18 @@ def _split(key: str, place: _Place, shares: Sequence[tuple[str, int]], sticky: b
         return [_answer(place.match, 503, "no edition of this app takes new requests\n")]
     if not sticky:
         return _routes_to(key, shares[0][0], place)
-    return place.to(lambda named: {
-        "weighted_clusters": {"clusters": [_share(named(cluster_name(key, e)), e, weight) for e, weight in shares]}
-    })  # fmt: skip
+    cookie = place.limits.edition_cookies[0]
+    return place.to(lambda named: {"weighted_clusters": {"clusters": [
+        _share(named(cluster_name(key, e)), f"{cookie}={e}", weight) for e, weight in shares
+    ]}})  # fmt: skip
 
 
 def _routes_to(key: str, edition: str, place: _Place) -> Iterable[Json]:
     return place.to(lambda named: {"cluster": named(cluster_name(key, edition))})
 
 
-def _share(cluster: str, edition: str, weight: int) -> Json:
-    cookie = {"key": "set-cookie", "value": f"{EDITION_COOKIE}={edition}; Path=/; HttpOnly"}
+def _share(cluster: str, pin: str, weight: int) -> Json:
+    cookie = {"key": "set-cookie", "value": f"{pin}; Path=/; HttpOnly"}
     return {
         "name": cluster,
         "weight": weight,
@@ -195,22 +236,17 @@ def _share(cluster: str, edition: str, weight: int) -> Json:
 
 
 def _pin(
-    app: AppRoutes, edition: EditionRoute, place: _Place, new: Callable[[_Place], Iterable[Json]]
+    app: AppRoutes, edition: EditionRoute, cookie: str, place: _Place, new: Callable[[_Place], Iterable[Json]]
 ) -> Iterable[Json]:
     """`new`: the routes of requests that are bound to no edition."""
-    its = place.whose(cookie_is(EDITION_COOKIE, edition.name))
-    if not _is_for_bound_only(edition):
+    its = place.whose(cookie_is(cookie, edition.name))
+    if edition.lets_in is Pins.ALL:
         return _routes_to(app.key, edition.name, its)
-    if not app.affinity_cookie or not edition.endpoints:
+    if edition.lets_in is Pins.NONE or not app.affinity_cookie or not edition.endpoints:
         return []
     # The others first: a route can ask for all of many cookies at once, but not for one of many.
     others = its.whose(cookie_is_none_of(app.affinity_cookie, map(_bound, edition.endpoints)))
     return [*new(others), *_routes_to(app.key, edition.name, its)]
-
-
-def _is_for_bound_only(edition: EditionRoute) -> bool:
-    closed = edition.preview is not None and not edition.weight
-    return closed or all(endpoint.draining for endpoint in edition.endpoints)
 
 
 def _bound(endpoint: Endpoint) -> str:

@@ -1,7 +1,7 @@
 """What all routers shall serve: what the operator published, less what can't be or was refused.
 
-An app that a router refuses, or whose host another app has, stays at its last good configuration, with its servers of
-now, and is tried again only when it changes. The others go on.
+An app that a router refuses, or whose host and path another app has, stays at its last good configuration, with its
+servers of now, and is tried again only when it changes. The others go on.
 """
 
 import asyncio
@@ -118,17 +118,20 @@ class Board:
         return next((b for b in (known, good) if b is not None and b.app == app), None) or build(app)
 
     def _contested(self, apps: Mapping[str, Built]) -> Mapping[str, str]:
-        """Apps that claim another one's host; whoever serves it keeps it, else the first published."""
-        holder: dict[str, str] = {}
+        """Apps that claim another one's host and path; whoever serves it keeps it, else the first published."""
+        holder: dict[tuple[str, str], str] = {}
         for key, built in apps.items():
             good = self._good.get(key)
-            for host in built.hosts:
-                if host not in holder or (good and host in good.hosts):
-                    holder[host] = key
-        clashes = ((k, next((h for h in b.hosts if holder[h] != k), None)) for k, b in apps.items())
-        return {
-            k: f"host {host!r}: claimed by {holder[host]} already" for k, host in clashes if host is not None
-        }
+            for claim in built.claims:
+                if claim not in holder or (good and claim in good.claims):
+                    holder[claim] = key
+        clashes = ((k, sorted(c for c in b.claims if holder[c] != k)) for k, b in apps.items())
+        return {key: _taken(*found[0]) for key, found in clashes if found}
+
+
+def _taken(host: str, what: str) -> str:
+    """Without the other app's name, which may be another tenant's."""
+    return f"host {host!r}{f' and {what!r}' if what else ''}: another app has it already"
 
 
 def _built(key: str, app: AppRoutes) -> Built | str:

@@ -1,0 +1,82 @@
+"""Hosts belong to the app that was granted them, within what admins allow its namespace; also across a restart."""
+
+import json
+from typing import Any
+
+import pytest
+
+from e2e.product import Product, elastic_app, template
+from waiting import eventually
+
+pytestmark = [pytest.mark.integration, pytest.mark.e2e]
+
+
+def contested(product: Product, namespace: str, name: str, reason: str) -> str:
+    """The message of the condition, once it has this reason."""
+    found = eventually(
+        lambda: (c := product.condition(namespace, "Contested", name))[1] == reason and c, 20, reason
+    )
+    return str(found[2])
+
+
+def edit(product: Product, namespace: str, name: str, **spec: Any) -> None:
+    patch = json.dumps({"spec": spec})
+    product.cluster.kubectl("patch", f"elasticapp/{name}", "-n", namespace, "--type=merge", "-p", patch)
+
+
+def test_an_older_app_that_edits_its_routes_does_not_take_a_running_ones_host_nor_after_a_restart(
+    product: Product, namespace: str
+) -> None:
+    old, young = f"old.{namespace}.test", f"young.{namespace}.test"
+    few = template(SLOTS="1")
+    product.apply(elastic_app(namespace, "older", routes=[{"host": old}], template=few))
+    eventually(lambda: product.ask(old).status_code == 200, 40, "the older is served")
+    product.apply(elastic_app(namespace, "younger", routes=[{"host": young}], template=few))
+    eventually(lambda: product.ask(young).status_code == 200, 40, "the younger is served")
+    server = product.ask(young).json()["server"]
+
+    edit(product, namespace, "older", routes=[{"host": old}, {"host": young}])
+    assert "spec.routes[1]" in contested(product, namespace, "older", "HostTaken")
+    assert (product.ask(young).json()["server"], product.ask(old).status_code) == (server, 200)
+    claims = product.app(namespace, "younger")["status"]["claims"]
+    assert [(c["host"], c["pathPrefix"]) for c in claims] == [(young, "/")]
+
+    product.crash_operator()
+    product.start_operator()
+    eventually(lambda: product.healthz().status_code == 200, 20, "the operator is back")
+    edit(product, namespace, "older", rollout={"preview": {"host": young}}, routes=[{"host": old}])
+    assert "spec.rollout.preview.host" in contested(product, namespace, "older", "HostTaken")
+    assert product.ask(young).json()["server"] == server
+    assert product.condition(namespace, "Contested", "younger")[0] == "False"
+
+    product.cluster.kubectl("delete", "elasticapp/younger", "-n", namespace)
+    eventually(
+        lambda: product.condition(namespace, "Contested", "older")[0] == "False", 20, "the host is free again"
+    )
+
+
+def test_admins_say_which_hosts_a_namespace_may_claim_and_take_it_back(
+    product: Product, namespace: str
+) -> None:
+    exact, wildcard = f"shop.{namespace}.test", f"*.{namespace}.test"
+
+    def grant(hosts: str) -> None:
+        product.cluster.kubectl(
+            "annotate", "--overwrite", "namespace", namespace, f"millpond.dev/hosts={hosts}"
+        )
+
+    routes = [{"host": exact}, {"host": wildcard}]
+    product.apply(elastic_app(namespace, "app", routes=routes, template=template(SLOTS="1")))
+    assert f"spec.routes[1]: {wildcard}" in contested(product, namespace, "app", "HostNotAllowed")
+    eventually(lambda: product.ask(exact).status_code == 200, 40, "the host by default")
+    assert product.ask(f"any.{namespace}.test").status_code == 404
+
+    grant(f"{exact}, {wildcard}")
+    eventually(lambda: product.ask(f"any.{namespace}.test").status_code == 200, 20, "the wildcard")
+    grant(exact)
+    eventually(lambda: product.ask(f"any.{namespace}.test").status_code == 404, 20, "the wildcard is lost")
+    assert product.ask(exact).status_code == 200
+    grant("")
+    eventually(lambda: product.ask(exact).status_code == 404, 20, "everything is lost")
+    assert "may claim: none" in contested(product, namespace, "app", "HostNotAllowed")
+    assert product.pods(namespace), "its servers stay"
