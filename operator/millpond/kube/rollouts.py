@@ -88,13 +88,13 @@ def progress(app: Candidate) -> Progress | None:
 def _progress(items: tuple[tuple[str, Any], ...]) -> Progress:
     raw = dict(items)
     return Progress(
-        edition=raw["edition"],
-        origin=raw["from"],
+        edition=str(raw["edition"]),
+        origin=str(raw["from"]),
         strategy=Strategy(raw["strategy"]),
         phase=Phase(raw["phase"]),
-        step=int(raw.get("step", 0)),
-        weight=int(raw.get("weight", 0)),
-        servers=int(raw.get("servers", 0)),
+        step=_count(raw.get("step", 0), 1001),
+        weight=_count(raw.get("weight", 0), 100),
+        servers=_count(raw.get("servers", 0), 1000),
         started_s=from_rfc3339(raw["startedAt"]),
         step_s=from_rfc3339(raw["stepAt"]),
         reason=Reason(raw["reason"]),
@@ -102,6 +102,12 @@ def _progress(items: tuple[tuple[str, Any], ...]) -> Progress:
         needs=Needs(raw["needs"]) if raw.get("needs") else None,
         until_s=from_rfc3339(raw["until"]) if raw.get("until") else None,
     )
+
+
+def _count(number: Any, most: int) -> int:
+    if not isinstance(number, int) or not 0 <= number <= most:
+        raise ValueError(f"a count up to {most} is wanted")
+    return number
 
 
 def dump(found: Progress, how: Way, emergency: str = "") -> dict[str, Any]:
