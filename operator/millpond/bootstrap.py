@@ -8,42 +8,34 @@ import signal
 import socket
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from millpond.api.names import LEASE
 from millpond.clock import now_s, steady_s
-from millpond.cycle import OPERATOR, Cycle
 from millpond.handlers import KopfThread
 from millpond.health import Health, Heartbeat
-from millpond.kube.apply import Hands
+from millpond.kube import roster
 from millpond.kube.client import Api
-from millpond.kube.drains import Drains
-from millpond.kube.each import Each
-from millpond.kube.editions import Editions
 from millpond.kube.events import Events
-from millpond.kube.faults import Faults
 from millpond.kube.identity import Identity
-from millpond.kube.learner import Learner, Measured
+from millpond.kube.leaderlabel import LeaderLabel
+from millpond.kube.learner import Measured
 from millpond.kube.lease import LeaderLease
 from millpond.kube.measure import Measure
 from millpond.kube.resolve import Candidate
 from millpond.kube.routerpods import RouterPods
 from millpond.kube.status import desired
 from millpond.kube.world import World
-from millpond.kube.writer import Writer
 from millpond.metrics import AppFigures, Metrics
 from millpond.prom.reader import PromReader
-from millpond.router.control import CONDITIONS, RouterControl
-from millpond.router.liveness import Patience
 from millpond.settings import Settings
-from millpond_policies.actions import Verdict
+from millpond.term import Shared, Term
 from millpond_policies.model import App, ServerState
 
 log = logging.getLogger(__name__)
 LONGEST_REST_S = 1.0  # a cycle runs at least so often: time alone can change a verdict
 SHORTEST_REST_S = 0.02  # changes come in bursts: let a few of them gather
-# Routers reconnect within a second or so; until then we don't know who may still serve an old configuration.
-SETTLE_S = 5.0
 
 
 @dataclass(slots=True)
@@ -60,7 +52,7 @@ class Operator:
         try:
             await _first_of(stop.wait(), build.start())  # which may have to wait for the API server
             if not stop.is_set():
-                await _first_of(stop.wait(), build.kopf.ended(), build.beat())
+                await _first_of(stop.wait(), build.kopf.ended(), build.beat(), build.lead())
         finally:
             await build.stop()
 
@@ -87,30 +79,35 @@ class _Parts:
             self.api, on_change=self.wake.set, watch_stuck_s=settings.watch_stuck_s, namespaces=chosen
         )
         self.identity = self._identity()
-        tls = self.identity.tls if self.identity is not None else None
         self.router_pods = RouterPods(
             self.api, settings.namespace, self._node_ready, watch_stuck_s=settings.watch_stuck_s
         )
-        self.routers = RouterControl(
-            listen=settings.xds,
-            clock=now_s,
-            tls=tls,
-            presence=self.router_pods.presence,
-            patience=Patience(unseen_s=settings.lost_after_s),
-        )
-        self.routers.telemetry.changed = self.wake
         identity = f"{socket.gethostname()}-{os.getpid()}"
-        self.lease = LeaderLease(self.api, settings.namespace, LEASE, identity)
+        self.lease = LeaderLease(self.api, settings.namespace, LEASE, identity, note=self._note)
+        self.label = LeaderLabel(self.api, settings.namespace, settings.pod)
         self.events = Events(self.api, instance=identity)
         self.kopf = KopfThread(self._changed, self.api.login, chosen)
         self.heart = Heartbeat()
         listen = f"{settings.health_host}:{settings.health_port}"
         self.health = Health(listen=listen, metrics=self.metrics)
-        self.candidates: Mapping[str, Candidate] = {}
         self.measure = self._measure()
-        self.cycle = self._cycle()
-        self._started_s = steady_s()
+        self.term: Term | None = None  # while we hold the Lease
+        self._known = asyncio.Event()  # all caches were filled
         self._tasks: list[asyncio.Task[None]] = []
+
+    def _shared(self) -> Shared:
+        return Shared(
+            settings=self.settings,
+            api=self.api,
+            world=self.world,
+            events=self.events,
+            metrics=self.metrics,
+            lease=self.lease,
+            tls=self.identity.tls if self.identity is not None else None,
+            presence=self.router_pods.presence,
+            measured=self.measure.now if self.measure is not None else Measured,
+            wake=self.wake,
+        )
 
     def _identity(self) -> Identity | None:
         """Of the operator towards routers; a unix socket needs none."""
@@ -133,60 +130,41 @@ class _Parts:
         return Measure(
             reader=PromReader(self.settings.prometheus_url, clock=now_s),
             clock=now_s,
-            candidates=lambda: self.cycle.candidates,
+            candidates=self._candidates,
             on_answer=self.metrics.prometheus_answers,
         )
 
-    def _cycle(self) -> Cycle:
-        measured = self.measure.now if self.measure is not None else Measured
-        learner = Learner(telemetry=self.routers.telemetry, clock=now_s, measured=measured)
-        hands = Hands(self.api, self.world, self.events, now_s, self.may_act, self.metrics.cut)
-        return Cycle(
-            world=self.world,
-            routers=self.routers,
-            learner=learner,
-            hands=hands,
-            drains=Drains(hands=hands, routers=self.routers, learner=learner),
-            editions=Editions(self.api, self.world),
-            writer=Writer(self.api, self.world, pools=not self.settings.watch_namespaces),
-            clock=now_s,
-            on_verdict=self._decided,
-            each=Each(Faults(self.metrics.failed)),
-            default_hosts=self.settings.default_hosts,
-        )
+    def _candidates(self) -> Mapping[str, Candidate]:
+        return self.term.cycle.candidates if self.term is not None else {}
+
+    def _note(self, final: bool) -> str:
+        """For a successor. Before we had a look ourselves, what the predecessor left for us."""
+        if self.term is None:
+            return roster.load(self.lease.inherited).dump()
+        return self.term.roster(final=final).dump()
 
     def _node_ready(self, name: str) -> bool:
         node = self.world.nodes.store.get(name)
         return node is not None and node.ready
 
-    def may_act(self) -> bool:
-        """Whether something may be taken away: we hold the Lease, and routers had the time to come back to us."""
-        return self.lease.held() and steady_s() - self._started_s > SETTLE_S
-
     def _changed(self, what: str) -> None:
         self.metrics.saw(what.split(" ")[0])
         self.wake.set()
 
-    def _decided(self, verdict: Verdict, wrote: bool) -> None:
-        if wrote:
-            self.metrics.decided(type(verdict).__name__, verdict.because.reason)
-
     async def start(self) -> None:
-        """Health first, so that a start that hangs can be seen; routers last, when there is something to tell."""
+        """Health first, so that a start that hangs can be seen."""
         self._describe_health()
         await self.health.start()
         log.info("health and metrics on http://%s", self.health.address)
         self.world.start()
         self.router_pods.start()
         self.events.start()
-        self.lease.start()
         self.kopf.start()
+        self._tasks.append(asyncio.create_task(self.label.run(), name="leader label"))
         if self.measure is not None:
             self._tasks.append(asyncio.create_task(self.measure.run(), name="prometheus"))
         if self.identity is not None:
             await self.identity.start()
-        await self.routers.start()
-        self._started_s = steady_s()
 
     def _describe_health(self) -> None:
         settings, health = self.settings, self.health
@@ -198,11 +176,38 @@ class _Parts:
         for place in self.world.places:
             health.inform(f"namespace {place.namespace}", place.described)
         health.inform("lease", lambda: "held" if self.lease.held() else "not held")
-        health.inform("routers", lambda: ", ".join(r.described for r in self.routers.routers()) or "none")
+        health.inform("routers", self._routers_described)
         if self.identity is not None:
             health.inform("certificates", self.identity.described)
         health.ready_when("caches", lambda: self.world.synced)
         health.ready_when("cycle", lambda: self.heart.beats > 0)
+
+    def _routers_described(self) -> str:
+        if self.term is None:
+            return "none: they are with the operator that has the lease"
+        return ", ".join(r.described for r in self.term.routers.routers()) or "none"
+
+    async def lead(self) -> None:
+        """Term after term. Only who knows the cluster applies for the Lease: a successor must act at once."""
+        self.metrics.leads(False)
+        await self._known.wait()
+        self.lease.start()
+        while True:
+            await self.lease.until(held=True)
+            term = Term(self._shared(), roster.load(self.lease.inherited))
+            await term.start()
+            log.info("leads; routers on %s", term.routers.address)
+            self._turn(term)
+            await self.lease.until(held=False)
+            log.warning("leads no more: the Lease was not renewed in time, or another one has it")
+            self._turn(None)
+            await term.stop()
+
+    def _turn(self, term: Term | None) -> None:
+        self.term = term
+        self.metrics.leads(term is not None)
+        self.label.tell(leads=term is not None)
+        self.wake.set()
 
     async def beat(self) -> None:
         """The cycle, again and again: soon after a change, and at least once a second."""
@@ -213,40 +218,40 @@ class _Parts:
             self.wake.clear()
             began_s = steady_s()
             self.kopf.follow(self.world.watched)
-            self.router_pods.follow((r.id, r.stats) for r in self.routers.routers())
-            if self.world.synced and self.lease.held():
-                await self._once()
-                self.metrics.cycle_took(steady_s() - began_s)
-            elif self.world.synced:
-                self.heart.beat()  # somebody else acts: waiting is all there is to do
+            if self.world.synced:
+                self._known.set()
+                await self._pass(began_s)
             await asyncio.sleep(steady_s() - began_s if steady_s() - began_s > 0.1 else 0)
 
-    async def _once(self) -> None:
-        """A cycle that fails as a whole is not one that has been: if it lasts, health says so."""
-        try:
-            await self.cycle.once()
-            self._show()
+    async def _pass(self, began_s: float) -> None:
+        term = self.term
+        if term is None or not self.lease.held():
+            self.heart.beat()  # somebody else acts: waiting is all there is to do
+            return
+        self.router_pods.follow((r.id, r.stats) for r in term.routers.routers())
+        if await term.once(partial(self._show, term)):
             self.heart.beat()
-        except Exception as error:
-            self.cycle.each.faults.failed(OPERATOR, "cycle", error)
+        self.metrics.cycle_took(steady_s() - began_s)
 
-    def _show(self) -> None:
-        self.metrics.failing(len(self.cycle.each.faults.shown))
-        apps = self.cycle.apps
-        self.metrics.apps(self.cycle.each.look("figures", apps, lambda key: _figures(apps[key])))
-        states = [r.condition for r in self.routers.routers()]
-        self.metrics.routers({state: states.count(state) for state in CONDITIONS})
+    def _show(self, term: Term) -> None:
+        each, apps = term.cycle.each, term.cycle.apps
+        self.metrics.failing(len(each.faults.shown))
+        self.metrics.apps(each.look("figures", apps, lambda key: _figures(apps[key])))
+        self.metrics.routers(term.routers.by_condition())
 
     async def stop(self) -> None:
+        """The Lease and the routers first: a successor waits for them."""
         for task in self._tasks:
             task.cancel()
-        await self.cycle.each.stop()
+        if self.term is not None:
+            await self.term.halt()
+        await self.lease.stop()
+        if self.term is not None:
+            await self.term.stop()
         await self.kopf.stop()
         await self.events.stop()
-        await self.lease.stop()
         await self.router_pods.stop()
         await self.world.stop()
-        await self.routers.stop()
         if self.identity is not None:
             await self.identity.stop()
         if self.measure is not None:

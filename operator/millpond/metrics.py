@@ -67,6 +67,9 @@ class Metrics:
         self._prometheus_up = Gauge(
             "millpond_prometheus_up", "1: the last query of Prometheus succeeded", registry=self.registry
         )
+        self._leader = Gauge(
+            "millpond_leader", "1: this operator decides; 0: it stands by", registry=self.registry
+        )
 
     def apps(self, figures: Mapping[str, AppFigures]) -> None:
         """All apps there are, by namespace/name."""
@@ -87,6 +90,13 @@ class Metrics:
         kept = {app for apps in gone.values() for app in apps[-GONE_KEPT:]}
         self._cut = {app: None for app in self._cut if app in figures or app in kept}
         return kept
+
+    def leads(self, leads: bool) -> None:
+        """Whether this operator decides. What is shown of apps and routers ends with that."""
+        self._leader.set(float(leads))
+        if not leads:
+            self._live.apps, self._live.routers = {}, {}
+            self._failing.set(0)
 
     def routers(self, by_state: Mapping[str, int]) -> None:
         """How many routers are connected, silent …"""

@@ -12,6 +12,7 @@ class Settings:
 
     On TCP they need certificates, unless ``xds_insecure``. ``xds_names``: what they call the operator, besides the
     usual names; ``lives``: how long certificates are valid. ``watch_namespaces``: whose apps it sees to; none: all.
+    ``pod``: the name of the operator's own pod, if it is one.
     ``lost_after_s``: how long a silent router that is no pod counts as serving.
     ``default_hosts``: patterns of the hosts that apps of a namespace without a grant may claim.
     """
@@ -27,6 +28,7 @@ class Settings:
     health_port: int
     prometheus_url: str | None = None
     namespace: str = "millpond-system"
+    pod: str | None = None
     watch_namespaces: tuple[str, ...] = ()
     default_hosts: tuple[str, ...] = ("*",)
     cycle_stuck_s: float = 30.0

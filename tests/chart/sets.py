@@ -46,6 +46,7 @@ EVERYTHING: Values = {
     "imagePullSecrets": [{"name": "registry"}],
     "hosts": {"default": ["*.apps.example", "shop.example"]},
     "operator": {
+        "replicas": 3,
         "prometheusUrl": "http://prometheus.monitoring:9090",
         "verbose": True,
         "extraArgs": ["--verbose"],

@@ -83,6 +83,7 @@ class Mount:
 def product(running: Product, tmp_path: Path) -> Iterator[Product]:
     """An operator and routers on TCP, still to be started, in the place of the usual ones. No certificate is there."""
     assert running.operator is not None
+    running.routers["r1"].stop()  # it doesn't know this operator, and would count as serving something else
     running.operator.stop()
     product = Product(running.cluster, tmp_path)
     product.xds = free_address()
@@ -93,6 +94,7 @@ def product(running: Product, tmp_path: Path) -> Iterator[Product]:
         product.stop()
         product.cluster.kubectl("delete", *SECRETS)
         running.start_operator()
+        running.start_router("r1")
 
 
 def start_router(product: Product, mount: Mount, name: str = "tls-1") -> Process:

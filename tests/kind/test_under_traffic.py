@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from millpond import paths
-from millpond.api.names import NAMESPACE
+from millpond.api.names import LABEL_LEADER, NAMESPACE
 from millpond.demo.kind.explain import explain
 from millpond.demo.kind.release import ROUTER, Release
 
@@ -74,9 +74,23 @@ def test_a_router_is_added_and_one_is_taken_away(release: Release, flow: Flow) -
     count(2)
 
 
-def test_the_operator_is_deleted(release: Release, flow: Flow) -> None:
+def leaders(release: Release) -> list[str]:
+    return pods_of(release, f"{OPERATOR},{LABEL_LEADER}=true").split()
+
+
+def test_the_operator_that_leads_is_deleted(release: Release, flow: Flow) -> None:
+    (leader,) = eventually(lambda: leaders(release), 30, "one leads")
+    release.cluster.kubectl("delete", leader, "-n", NAMESPACE, "--timeout=90s")
+    (other,) = eventually(lambda: [n for n in leaders(release) if n != leader], 30, "another one leads")
+    release.wait()
+    assert leaders(release) == [other]
+    flow.goes_on(3)
+
+
+def test_all_operators_are_deleted(release: Release, flow: Flow) -> None:
     release.cluster.kubectl("delete", "pods", "-n", NAMESPACE, "--timeout=90s", "-l", OPERATOR)
     release.wait()
+    eventually(lambda: leaders(release), 60, "one leads")
     flow.goes_on(3)
 
 
@@ -116,12 +130,12 @@ def test_the_release_is_upgraded(release: Release, flow: Flow) -> None:
     release.wait()
 
     def upgraded() -> bool:
-        """Operator and routers, and those of before have ended."""
+        """Operators and routers, and those of before have ended."""
         found = [pod for pod in pods(release, NAMESPACE) if pod["metadata"]["name"] != "millpond-test"]
         images = {c["image"] for pod in found for c in pod["spec"]["containers"]}
-        return len(found) == 3 and all(image.endswith(f":{NEXT}") for image in images)
+        return len(found) == 4 and all(image.endswith(f":{NEXT}") for image in images)
 
-    eventually(upgraded, 120, "operator and two routers are the upgraded ones")
+    eventually(upgraded, 120, "two operators and two routers are the upgraded ones")
     flow.goes_on(3)
 
 
@@ -135,7 +149,7 @@ def test_servers_are_detached(release: Release, flow: Flow, shop: Shop, detached
     """The first step of removal. The routers go on, with nobody who tells them anything."""
     detached.make()
     flow.goes_on(3)
-    eventually(lambda: not pods_of(release, OPERATOR), 60, "the operator is stopped")
+    eventually(lambda: not pods_of(release, OPERATOR), 60, "the operators are stopped")
     assert shop.kubectl("get", "elasticapps,editions", "-n", "shop", "-o", "name") == ""
 
 

@@ -65,6 +65,12 @@ def _hosts(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]
     help="Where Lease and Secrets are.",
 )
 @click.option(
+    "--pod",
+    envvar="POD_NAME",
+    show_envvar=True,
+    help="The name of its own pod, which is labelled millpond.dev/leader=true while it leads. Default: it is no pod.",
+)
+@click.option(
     "--watch-namespace",
     "watch_namespaces",
     multiple=True,
@@ -114,6 +120,7 @@ def operator(
     health: str,
     prometheus: str | None,
     namespace: str,
+    pod: str | None,
     watch_namespaces: tuple[str, ...],
     default_hosts: tuple[str, ...],
     watch_stuck_s: float,
@@ -121,7 +128,11 @@ def operator(
     lost_after_s: float,
     verbose: bool,
 ) -> None:
-    """Run the operator until it is told to stop."""
+    """Run the operator until it is told to stop.
+
+    Several may run: one holds the Lease, listens for routers and decides; the others stand by, ready to take over. Give
+    each an --xds of its own, and routers all of them, or a name that leads to the one with the Lease.
+    """
     if xds_insecure and not plain_allowed(xds):
         raise click.UsageError(
             f"--xds-insecure is for this machine only, such as --xds 127.0.0.1:18000; {xds} can be reached from others"
@@ -148,6 +159,7 @@ def operator(
         health_port=int(port),
         prometheus_url=prometheus,
         namespace=namespace,
+        pod=pod or None,
         watch_namespaces=watch_namespaces,
         default_hosts=default_hosts,
         watch_stuck_s=watch_stuck_s,

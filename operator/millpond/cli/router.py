@@ -16,7 +16,12 @@ from millpond.router.tls import FILES, check_files, plain_allowed
 
 @click.command()
 @click.option("--name", required=True, help="This router's name, different from the others'.")
-@click.option("--xds", required=True, help="The operator: unix:/path or host:port.")
+@click.option(
+    "--xds",
+    required=True,
+    help="The operator: unix:/path or host:port. Where several stand by for each other, all of them with commas "
+    "between: the router finds the one that leads.",
+)
 @click.option(
     "--tls-dir",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -116,12 +121,16 @@ def router(
 
 def _check(xds: str, tls_dir: Path | None) -> None:
     """The way to the operator is its own machine's or has TLS."""
+    operators = xds.split(",")
+    unix = [operator for operator in operators if operator.startswith("unix:")]
+    if unix and len(unix) < len(operators):
+        raise click.UsageError(f"--xds {xds}: either sockets (unix:/path) or addresses (host:port), not both")
     if tls_dir is None:
-        if not plain_allowed(xds):
+        if not all(map(plain_allowed, operators)):
             raise click.UsageError(
                 f"--xds {xds} is on another machine: --tls-dir is needed ({', '.join(FILES)})"
             )
-    elif xds.startswith("unix:"):
+    elif unix:
         raise click.UsageError("--tls-dir is for --xds host:port: a unix socket has no TLS")
     else:
         try:

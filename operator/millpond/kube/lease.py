@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import logging
 import math
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from millpond.api.names import ROUTERS_ANNOTATION
 from millpond.clock import Clock, now_s, steady_s
 from millpond.kube import paths
 from millpond.kube.client import Api, Object
@@ -14,6 +16,8 @@ from millpond.kube.errors import ClusterError, Conflict, NotFound
 
 log = logging.getLogger(__name__)
 _MARGIN = 0.8  # stop acting when this part of the duration is over: others take it at 1.0
+_RENEWED, _TRIED = 1 / 3, 1 / 20  # parts of the duration between two looks of who leads, and of who waits
+_LOOK_S = 0.05
 
 
 class LeaderLease:
@@ -34,14 +38,22 @@ class LeaderLease:
         duration_s: float = 15.0,
         *,
         wall_clock: Clock = now_s,
+        note: Callable[[bool], str] | None = None,
     ) -> None:
-        """``clock`` must be steady (`millpond.clock.steady_s`); ``wall_clock`` is what gets written down."""
+        """``clock`` must be steady (`millpond.clock.steady_s`); ``wall_clock`` is what gets written down.
+
+        ``note``: what a successor should know, written with each renewal, and for the last time (True) with the
+        release.
+        """
         self.identity = identity
         self._api = api
         self._namespace = namespace
         self._name = name
         self._clock = clock
         self._wall_clock = wall_clock
+        self._note = note
+        self.inherited = ""
+        """What was noted by who had the lease before us."""
         self._duration_s = duration_s
         self._renewed_s: float | None = None
         self._observed: tuple[str, float] = ("", 0.0)  # a foreign holder's resourceVersion, and since when
@@ -49,6 +61,13 @@ class LeaderLease:
 
     def held(self) -> bool:
         return self._renewed_s is not None and self._clock() - self._renewed_s < self._duration_s * _MARGIN
+
+    async def until(self, *, held: bool) -> None:
+        """Returns when it is held, or is not held any more."""
+        while True:
+            if self.held() is held:
+                return
+            await asyncio.sleep(_LOOK_S)  # time alone can end it
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="leader lease")
@@ -73,7 +92,7 @@ class LeaderLease:
                     await self._acquire_or_renew()
             except (ClusterError, TimeoutError) as error:
                 log.warning("lease %s/%s: %s", self._namespace, self._name, error or "no answer in time")
-            await asyncio.sleep(self._duration_s / 3)
+            await asyncio.sleep(self._duration_s * (_RENEWED if self.held() else _TRIED))
 
     async def _acquire_or_renew(self) -> None:
         started_s = self._clock()
@@ -85,7 +104,10 @@ class LeaderLease:
             self._renewed_s = None
             return
         with contextlib.suppress(Conflict):  # another one was faster: look again next time
-            await self._write(lease)
+            leads = self.held()
+            await self._write(lease, self._annotations(False) if leads else {})
+            if not leads and lease is not None:
+                self.inherited = str((lease["metadata"].get("annotations") or {}).get(ROUTERS_ANNOTATION, ""))
             self._renewed_s = started_s
 
     def _belongs_to_another(self, lease: Object) -> bool:
@@ -97,16 +119,19 @@ class LeaderLease:
             self._observed = (version, self._clock())
         return self._clock() - self._observed[1] < float(spec.get("leaseDurationSeconds") or self._duration_s)
 
-    async def _write(self, lease: Object | None) -> None:
+    def _annotations(self, final: bool) -> dict[str, str]:
+        return {} if self._note is None else {ROUTERS_ANNOTATION: self._note(final)}
+
+    async def _write(self, lease: Object | None, annotations: dict[str, str]) -> None:
         if lease is None:
-            body = _lease(self._name, None, self._spec(transitions=0, acquired=None))
+            body = _lease(self._name, None, self._spec(transitions=0, acquired=None), annotations)
             await self._api.create(paths.leases(self._namespace), body)
             return
         spec = lease["spec"]
         ours = spec.get("holderIdentity") == self.identity
         transitions = int(spec.get("leaseTransitions") or 0) + (0 if ours else 1)
         written = self._spec(transitions=transitions, acquired=spec.get("acquireTime") if ours else None)
-        body = _lease(self._name, lease["metadata"]["resourceVersion"], written)
+        body = _lease(self._name, lease["metadata"]["resourceVersion"], written, annotations)
         await self._api.patch(paths.leases(self._namespace, self._name), body)
 
     async def _release(self) -> None:
@@ -114,7 +139,8 @@ class LeaderLease:
         lease = await self._api.get(path)
         if lease["spec"].get("holderIdentity") == self.identity:
             spec = {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": self._stamp()}
-            await self._api.patch(path, _lease(self._name, lease["metadata"]["resourceVersion"], spec))
+            version = lease["metadata"]["resourceVersion"]
+            await self._api.patch(path, _lease(self._name, version, spec, self._annotations(True)))
 
     def _spec(self, *, transitions: int, acquired: str | None) -> dict[str, Any]:
         return {
@@ -130,11 +156,15 @@ class LeaderLease:
         return datetime.fromtimestamp(self._wall_clock(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _lease(name: str, version: str | None, spec: dict[str, Any]) -> Object:
+def _lease(name: str, version: str | None, spec: dict[str, Any], annotations: dict[str, str]) -> Object:
     """``version`` makes the write fail with Conflict when somebody else wrote in between."""
     return {
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
-        "metadata": {"name": name, **({"resourceVersion": version} if version else {})},
+        "metadata": {
+            "name": name,
+            **({"resourceVersion": version} if version else {}),
+            **({"annotations": annotations} if annotations else {}),
+        },
         "spec": spec,
     }

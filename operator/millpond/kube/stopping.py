@@ -12,6 +12,8 @@ from millpond.kube.errors import NotFound
 
 DEPLOYMENT = "millpond-operator"
 _LOOK_S, _DEFAULT_S, _STOPS_WITHIN_S = 0.5, 15.0, 120.0
+_TAKEN_WITHIN_S = 2.0
+"""An operator that stands by looks at the Lease more often."""
 
 
 class StillRuns(Exception):
@@ -65,7 +67,7 @@ async def stop(api: Api, namespace: str, say: Callable[[str], None]) -> None:
         await api.patch(paths.deployments(namespace, DEPLOYMENT), {"spec": {"replicas": 0}})
         say(f"stopped the operator: Deployment {namespace}/{DEPLOYMENT} is scaled to 0")
     until_s = steady_s() + _STOPS_WITHIN_S
-    while (who := await holder(api, namespace)) is not None:
+    while (who := await _leader(api, namespace)) is not None:
         if deployed is None:
             raise StillRuns(
                 f"the operator {who} holds Lease {namespace}/{LEASE}, and there is no Deployment "
@@ -74,6 +76,15 @@ async def stop(api: Api, namespace: str, say: Callable[[str], None]) -> None:
         if steady_s() > until_s:
             raise StillRuns(f"{who} still holds Lease {namespace}/{LEASE} after {_STOPS_WITHIN_S:.0f} s")
     say(f"no operator acts: Lease {namespace}/{LEASE} is free; the routers keep what they have")
+
+
+async def _leader(api: Api, namespace: str) -> str | None:
+    """Who holds the Lease; None only when no other operator that stood by has taken it meanwhile, either."""
+    who = await holder(api, namespace)
+    if who is None and await _lease(api, namespace) is not None:
+        await asyncio.sleep(_TAKEN_WITHIN_S)
+        who = await holder(api, namespace)
+    return who
 
 
 async def _deployment(api: Api, namespace: str) -> Object | None:

@@ -49,7 +49,9 @@ def bootstrap(
     secrets: Path,
     tls: bool = False,
 ) -> Json:
-    """Envoy's bootstrap. `xds`: "unix:/path" or "host:port"; `stats`: "ip:port"; `admin`: a socket's path.
+    """Envoy's bootstrap. `xds`: "unix:/path" or "host:port", several with commas between them.
+
+    `stats`: "ip:port"; `admin`: a socket's path.
 
     `secrets`: the folder with Envoy's secret files. `tls`: whether there are those for the way to the operator.
     Routers that share an address (`edge.reuse_port`) must differ in `stats`.
@@ -101,12 +103,17 @@ def _channel(name: str, stats: str) -> Json:
 
 
 def _control(xds: str, secrets: Path | None) -> Json:
-    cluster = _static("xds", _address(xds))
+    operators = xds.split(",")
+    cluster = _static("xds", *map(_address, operators))
     if not xds.startswith("unix:"):
         # Whatever the name resolves to: of ::1 and 127.0.0.1, only one may have a listener.
-        cluster |= {"type": "LOGICAL_DNS", "dns_lookup_family": "ALL"}
+        kind = "LOGICAL_DNS" if len(operators) == 1 else "STRICT_DNS"
+        cluster |= {"type": kind, "dns_lookup_family": "ALL"}
+    if len(operators) > 1:
+        cluster |= _who_listens()
     if secrets is not None:
-        cluster["transport_socket"] = transport_socket(xds.rpartition(":")[0].strip("[]"), secrets)
+        hosts = [operator.rpartition(":")[0].strip("[]") for operator in operators]
+        cluster["transport_socket"] = transport_socket(hosts, secrets)
     cluster["circuit_breakers"] = {
         "thresholds": [{"max_requests": 1_000_000, "max_pending_requests": 1_000_000}]
     }
@@ -120,8 +127,18 @@ def _control(xds: str, secrets: Path | None) -> Json:
     return cluster
 
 
-def _static(name: str, address: Json) -> Json:
-    endpoint = {"lb_endpoints": [{"endpoint": {"address": address}}]}
+def _who_listens() -> Json:
+    """Of several operators only the one that leads listens: discovery and telemetry go to that one alone."""
+    check = {"timeout": "1s", "interval": "0.5s", "no_traffic_interval": "0.5s", "tcp_health_check": {}}
+    return {
+        "health_checks": [{**check, "unhealthy_threshold": 1, "healthy_threshold": 1}],
+        "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
+        "close_connections_on_host_health_failure": True,
+    }
+
+
+def _static(name: str, *addresses: Json) -> Json:
+    endpoint = {"lb_endpoints": [{"endpoint": {"address": address}} for address in addresses]}
     return {
         "name": name,
         "type": "STATIC",

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import AsyncIterator, Collection, Coroutine, Mapping
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,8 +97,8 @@ class RouterControl:
 
     On TCP `tls` says who may connect; without it, only a loopback address will do. A unix socket belongs to its user.
 
-    A new operator does not know which routers exist: for `reunion_s` after the start, nothing is confirmed, so that
-    routers which an earlier operator configured have time to come back (they try at least once a second).
+    A new operator may not know of all routers: for `reunion_s` after the start, nothing is confirmed, so that routers
+    which an earlier operator configured have time to come back (they try at least once a second).
     """
 
     def __init__(
@@ -129,8 +129,12 @@ class RouterControl:
         self._server: Any = None
         self._stopping = False
 
-    async def start(self) -> None:
-        """Listen. Raises RuntimeError when the address can't be bound, ValueError when it must not be without TLS."""
+    async def start(self, *, expected: Iterable[tuple[str, str]] = (), complete: bool = False) -> None:
+        """Listen. Raises RuntimeError when the address can't be bound, ValueError when it must not be without TLS.
+
+        `expected`: names and statistics addresses of routers that an earlier operator knew: they count until they are
+        back or lost. `complete`: there are no others, so nobody else is waited for.
+        """
         self._server = grpc.aio.server(options=_OPTIONS + (self._tls.options() if self._tls else ()))
         self._server.add_generic_rpc_handlers(self._handlers())
         port = self._bind()
@@ -140,7 +144,18 @@ class RouterControl:
             self.address = f"{self.address.rpartition(':')[0]}:{port}"
         await self._server.start()
         self._client = aiohttp.ClientSession()
-        self._reunited_s = asyncio.get_running_loop().time() + self._reunion_s
+        self._reunited_s = asyncio.get_running_loop().time() + (0.0 if complete else self._reunion_s)
+        for name, stats in expected:
+            self._expect(name, stats)
+
+    def _expect(self, name: str, stats: str) -> None:
+        key = router_key(name, stats)
+        if key not in self._routers:
+            router = Router(name=name, stats=stats, board=self._board, moved=self._moved)
+            router.stranger()
+            router.late = True  # it may take its time: nobody else is held up
+            self._routers[key] = router
+            self._part(key, router)
 
     def _bind(self) -> int:
         if self._tls is not None:
@@ -150,8 +165,8 @@ class RouterControl:
         return int(self._server.add_insecure_port(self.address))
 
     async def stop(self) -> None:
-        """Leave; the routers keep their configuration."""
-        self._stopping = True
+        """Leave; the routers keep their configuration. From now on nothing is confirmed."""
+        self._stopping, self._reunited_s = True, float("inf")
         for task in self._tasks:
             task.cancel()
         if self._client is not None:
@@ -189,6 +204,11 @@ class RouterControl:
             )
             for key, router in self._routers.items()
         )
+
+    def by_condition(self) -> Mapping[str, int]:
+        """How many routers are in each of CONDITIONS."""
+        found = [state.condition for state in self.routers()]
+        return {condition: found.count(condition) for condition in CONDITIONS}
 
     async def ask(self, endpoints: Collection[str]) -> Mapping[str, EndpointLoad] | None:
         """The load of these servers ("ip:port") right now; None when a router that may serve does not say (0.5 s).

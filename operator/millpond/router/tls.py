@@ -6,7 +6,7 @@ A connection outlives neither for long: the server ends it after `connection_age
 
 import ipaddress
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -109,23 +109,25 @@ def secret_files(folder: Path) -> Mapping[str, Json]:
     }
 
 
-def transport_socket(host: str, secrets: Path) -> Json:
-    """Envoy's side of a connection to `host`. `secrets`: the folder that `secret_files` were written to."""
-    is_name = _is_name(host)
-    san = {"san_type": "DNS" if is_name else "IP_ADDRESS", "matcher": {"exact": host}}
+def transport_socket(hosts: Sequence[str], secrets: Path) -> Json:
+    """Envoy's side of a connection to one of `hosts`. `secrets`: the folder that `secret_files` were written to."""
+    names = [host for host in hosts if _is_name(host)]
+    sans = [
+        {"san_type": "DNS" if host in names else "IP_ADDRESS", "matcher": {"exact": host}} for host in hosts
+    ]
     common = {
         "tls_params": {"tls_minimum_protocol_version": "TLSv1_3", "tls_maximum_protocol_version": "TLSv1_3"},
         "alpn_protocols": ["h2"],
         "tls_certificate_sds_secret_configs": [sds_config(_IDENTITY, secrets)],
         "combined_validation_context": {
-            "default_validation_context": {"match_typed_subject_alt_names": [san]},
+            "default_validation_context": {"match_typed_subject_alt_names": sans},
             "validation_context_sds_secret_config": sds_config(_TRUST, secrets),
         },
     }
     typed = {"@type": f"{TYPES}.UpstreamTlsContext", "common_tls_context": common, "max_session_keys": 0}
     return {
         "name": "envoy.transport_sockets.tls",
-        "typed_config": {**typed, **({"sni": host} if is_name else {})},
+        "typed_config": {**typed, **({"sni": names[0]} if names else {})},
     }
 
 
