@@ -115,7 +115,7 @@ TABLE: frozenset[Right] = frozenset(
         OPERATOR,
         HOME,
         {
-            PODS: READ | {"create", "patch"},
+            PODS: READ | {"patch"},
             SECRETS: frozenset({"create"}),
             CERTIFICATES: frozenset({"get", "patch"}),
         },
