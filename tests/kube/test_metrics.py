@@ -67,3 +67,16 @@ def test_what_is_counted() -> None:
         'millpond_watch_age_seconds{resource="pods"} 3.0',
     ):
         assert line in text
+
+
+def test_who_leads_no_more_shows_nothing_of_apps_and_routers() -> None:
+    metrics = Metrics()
+    metrics.leads(True)
+    metrics.apps({"shop/web": AppFigures(desired=2, ready=1)})
+    metrics.routers({"connected": 2})
+    assert "millpond_leader 1.0" in metrics.text().decode()
+    metrics.leads(False)
+    text = metrics.text().decode()
+    assert "millpond_leader 0.0" in text
+    assert "millpond_servers_ready{" not in text
+    assert "millpond_routers{" not in text
