@@ -16,7 +16,7 @@ from millpond.kube.errors import ClusterError, Conflict, NotFound
 
 log = logging.getLogger(__name__)
 _MARGIN = 0.8  # stop acting when this part of the duration is over: others take it at 1.0
-_RENEWED, _TRIED = 1 / 3, 1 / 20  # parts of the duration between two looks of who leads, and of who waits
+_RENEWED, _TRIED = 1 / 3, 1 / 30  # parts of the duration between two looks of who leads, and of who waits
 _LOOK_S = 0.05
 
 

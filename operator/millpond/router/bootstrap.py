@@ -129,7 +129,7 @@ def _control(xds: str, secrets: Path | None) -> Json:
 
 def _who_listens() -> Json:
     """Of several operators only the one that leads listens: discovery and telemetry go to that one alone."""
-    check = {"timeout": "1s", "interval": "0.5s", "no_traffic_interval": "0.5s", "tcp_health_check": {}}
+    check = {"timeout": "1s", "interval": "0.25s", "no_traffic_interval": "0.25s", "tcp_health_check": {}}
     return {
         "health_checks": [{**check, "unhealthy_threshold": 1, "healthy_threshold": 1}],
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
