@@ -8,8 +8,7 @@ from millpond.api.reserved import EDITION_HEADER
 from millpond.kube import objects
 from millpond.kube.salvage import salvaged
 from millpond.router.bootstrap import ROUTER_HEADER
-from millpond.router.config import is_streams, streams_name
-from millpond.router.routes import EDITION_COOKIE
+from millpond.router.config import EDITION_COOKIE, is_streams, streams_name
 
 from api.manifests import MODULES, Manifest, canary, manifest
 
