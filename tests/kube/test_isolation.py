@@ -1,11 +1,14 @@
 """Whatever one tenant's objects hold, the other one never notices, and a cycle never fails.
 
-About 100 generated inputs per kind in each run: ElasticApp (spec, status, metadata), Edition, ReplicaSet and Pod.
+Generated inputs in each run: 100 for each of ElasticApp, Edition, ReplicaSet and Pod (any part), 100 for each text that
+stands in an annotation of the last two (800), 100 for each field of a status (600), 100 times six seconds of telemetry,
+100 for each reader (300), 100 for what is nested too deep, and 100 rollouts: 2,400.
 """
 
 import asyncio
 import copy
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -17,6 +20,9 @@ from millpond.api.names import RETIRE_ANNOTATION
 from millpond.kube import objects
 from millpond.kube.decode import DEEPEST, TOO_DEEP, cut, decoded, shallow
 from millpond.kube.objects import DECISION_ANNOTATION, RetireIntent
+from millpond.router.config import cluster_name
+from millpond.router.telemetry import Collected, EditionSecond
+from millpond_policies.histogram import BOUNDS_MS
 
 from kube.hostile import TEXTS, changed, decisions, intents, json_values, paths
 from kube.tenants import NOISY, QUIET, Tenants, cluster
@@ -32,10 +38,15 @@ _SERVERS = frozenset({"name", "namespace", "uid", "resourceVersion", "creationTi
 often = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-async def outcome(objects: dict[str, Any], cycles: int = 3) -> tuple[Any, ...]:
-    """What the quiet tenant gets: its writes, its routes and what it is told."""
+async def outcome(
+    objects: dict[str, Any], cycles: int = 3, seconds: Sequence[EditionSecond] = ()
+) -> tuple[Any, ...]:
+    """What the quiet tenant gets: its writes, its routes and what it is told. ``seconds``: the other one's figures."""
     tenants = Tenants()
     tenants.load(objects)
+    noisy = iter(seconds)
+    if seconds:
+        tenants.routers.telemetry.collect = lambda now_s: collected(now_s, next(noisy))
     for _ in range(cycles):
         await tenants.once()
     await tenants.cycle.each.stop()
@@ -44,7 +55,41 @@ async def outcome(objects: dict[str, Any], cycles: int = 3) -> tuple[Any, ...]:
     return tenants.memory.of(QUIET), tenants.routers.apps.get(f"{QUIET}/web"), view, shown
 
 
+def collected(now_s: float, noisy: EditionSecond) -> Collected:
+    """The quiet one has 20 requests of 60 ms in every second."""
+    histogram = tuple(20 if n == 10 else 0 for n in range(len(BOUNDS_MS) + 1))
+    quiet = EditionSecond(requests=20, sum_ms=1200.0, histogram=histogram, in_flight=1)
+    editions = {cluster_name(f"{QUIET}/web", "v1"): quiet, cluster_name(f"{NOISY}/web", "v1"): noisy}
+    return Collected(at_s=now_s, complete=True, window_s=1.0, editions=editions, endpoints={})
+
+
 ALONE = asyncio.run(outcome(cluster(QUIET, NOISY)))
+ALMOST_NOTHING = [EditionSecond()] * 6
+SERVING = asyncio.run(outcome(cluster(QUIET, NOISY), cycles=6, seconds=ALMOST_NOTHING))
+FIGURES = (
+    0,
+    0.0,
+    -1,
+    1,
+    3,
+    10_000,
+    10**300,
+    1e300,
+    -1e300,
+    float("nan"),
+    float("inf"),
+    float("-inf"),
+    5e-324,
+)
+figures = st.sampled_from(FIGURES)
+hostile_seconds = st.builds(
+    EditionSecond,
+    requests=figures,
+    errors=figures,
+    sum_ms=figures,
+    histogram=st.lists(figures, max_size=len(BOUNDS_MS) + 2).map(tuple),
+    in_flight=figures,
+)
 
 
 def test_the_quiet_tenant_has_routes_and_writes_to_compare() -> None:
@@ -81,6 +126,18 @@ def test_any_text_in_an_annotation_stays_its_owners_affair(kind: str, annotation
     found = cluster(QUIET, NOISY)
     found[KINDS[kind]]["metadata"]["annotations"] = {annotation: text}
     assert asyncio.run(outcome(found, cycles=2))[1:] == ALONE[1:]
+
+
+def test_a_tenant_that_is_served_is_learned_of() -> None:
+    assert SERVING[2].editions[0].memory != ALONE[2].editions[0].memory
+
+
+@often
+@given(seconds=st.lists(hostile_seconds, min_size=6, max_size=6))
+def test_whatever_figures_the_routers_give_of_one_app_the_other_is_sized_as_ever(
+    seconds: list[EditionSecond],
+) -> None:
+    assert asyncio.run(outcome(cluster(QUIET, NOISY), cycles=6, seconds=seconds)) == SERVING
 
 
 @pytest.mark.parametrize("field", ["conditions", "decisions", "rollout", "servers", "edition", "replicas"])
@@ -131,3 +188,44 @@ def test_cutting_bytes_and_cutting_values_is_the_same(value: Any, levels: int) -
     assert msgspec.json.decode(cut(msgspec.json.encode(value), levels)) == msgspec.json.decode(
         msgspec.json.encode(shallow(copy.deepcopy(value), levels))
     )
+
+
+ROLLOUT = {
+    "edition": "v1",
+    "from": "v1",
+    "strategy": "Canary",
+    "phase": "Progressing",
+    "step": 1,
+    "weight": 10,
+    "servers": 2,
+    "startedAt": "2026-01-01T00:00:00Z",
+    "stepAt": "2026-01-01T00:00:00Z",
+    "until": "2026-01-01T00:00:00Z",
+    "needs": "promote",
+    "reason": "NewEdition",
+    "message": "",
+}
+moments = st.sampled_from(
+    ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00", "2026-02-30", "soon", ""]
+)
+
+
+@often
+@given(
+    changes=st.dictionaries(
+        st.sampled_from(sorted(ROLLOUT)),
+        moments | json_values | st.sampled_from(["v2", "Rolling", "Completed"]),
+    ),
+    edition=st.sampled_from(["v1", "v2"]),
+)
+def test_a_rollout_that_somebody_wrote_into_a_status_stays_that_apps_affair(
+    changes: dict[str, Any], edition: str
+) -> None:
+    found = cluster(QUIET, NOISY)
+    raw = found[KINDS["elasticapps"]]
+    found[KINDS["elasticapps"]] = {
+        **raw,
+        "spec": {**raw["spec"], "edition": edition},
+        "status": {"rollout": {**ROLLOUT, **changes}},
+    }
+    assert asyncio.run(outcome(found)) == ALONE
