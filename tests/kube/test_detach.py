@@ -87,6 +87,23 @@ def test_the_service_of_http2_servers_says_so_and_takes_nobodys_name() -> None:
     assert service([], {}) is None
 
 
+@pytest.mark.parametrize(
+    "noted",
+    [
+        pytest.param("", id="it is empty"),
+        pytest.param("[" * 100_000, id="it nests too deep"),
+        pytest.param("null", id="it is null"),
+        pytest.param("{}", id="it names nothing"),
+        pytest.param('{"port": "x", "protocol": "HTTP"}', id="its port is a word"),
+        pytest.param('{"port": 80, "protocol": 1}', id="its protocol is a number"),
+    ],
+)
+def test_a_note_that_somebody_spoiled_makes_no_service(noted: str) -> None:
+    spoiled = owned("v1")
+    spoiled["metadata"]["annotations"][DETACHED_ANNOTATION] = noted
+    assert service([spoiled], {}) is None
+
+
 def test_the_manifest_is_what_somebody_would_apply() -> None:
     annotations = {"millpond.dev/submitter": "ann", "team": "shop"}
     meta = {

@@ -6,6 +6,7 @@ from typing import Any
 
 from millpond.api.names import API_VERSION, GATE, GROUP, LABEL_APP
 from millpond.api.protocol import Protocol
+from millpond.kube.raw import entries
 
 Raw = dict[str, Any]
 DETACHED_ANNOTATION = f"{GROUP}/detached"  # on a ReplicaSet: {"port": 8080, "protocol": "HTTP"}
@@ -14,13 +15,13 @@ _OURS = (f"{GROUP}/", "kubectl.kubernetes.io/")
 
 
 def without_gate(gates: Iterable[Mapping[str, Any]] | None) -> list[Mapping[str, Any]]:
-    return [gate for gate in gates or () if gate.get("conditionType") != GATE]
+    return [gate for gate in entries(gates or []) if gate.get("conditionType") != GATE]
 
 
 def foreign_owners(meta: Mapping[str, Any]) -> list[Raw]:
     """Owners of other kinds than Millpond's."""
     owners = meta.get("ownerReferences") or ()
-    return [owner for owner in owners if not str(owner["apiVersion"]).startswith(f"{GROUP}/")]
+    return [owner for owner in owners if not str(owner.get("apiVersion")).startswith(f"{GROUP}/")]
 
 
 def foreign_finalizers(meta: Mapping[str, Any]) -> list[str]:
@@ -58,7 +59,7 @@ def loosened(owned: Raw, replicas: int, noted: str) -> Raw | None:
 
 
 def service(sets: Sequence[Raw], taken: Mapping[str, Raw]) -> Raw | None:
-    """The Service that reaches the servers of one detached app; None when it has none.
+    """The Service that reaches the servers of one detached app; None when it has none, or nobody can read where.
 
     `sets`: its ReplicaSets; `taken`: selectors of the namespace's Services by name, which are left alone.
     """
@@ -68,7 +69,9 @@ def service(sets: Sequence[Raw], taken: Mapping[str, Raw]) -> Raw | None:
     meta = serving[0]["metadata"]
     app = meta["labels"][LABEL_APP]
     labels = serving[0]["spec"]["selector"]["matchLabels"] if len(serving) == 1 else {LABEL_APP: app}
-    reached = json.loads(meta["annotations"][DETACHED_ANNOTATION])
+    reached = _reached(meta["annotations"].get(DETACHED_ANNOTATION))
+    if reached is None:
+        return None
     port: Raw = {"name": "http", "port": 80, "targetPort": reached["port"]}
     if reached["protocol"] != Protocol.HTTP:
         port["appProtocol"] = "kubernetes.io/h2c"
@@ -79,6 +82,16 @@ def service(sets: Sequence[Raw], taken: Mapping[str, Raw]) -> Raw | None:
         "metadata": {"name": next(free, f"{app}-detached"), "namespace": meta["namespace"]},
         "spec": {"selector": labels, "ports": [port]},
     }
+
+
+def _reached(noted: Any) -> Raw | None:
+    """A note as it stands on the ReplicaSet, where others may edit it."""
+    try:
+        found = json.loads(noted)
+        port, protocol = found["port"], Protocol(found["protocol"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return {"port": port, "protocol": protocol} if isinstance(port, int) and 0 < port < 65536 else None
 
 
 def manifest(app: Raw) -> Raw:
