@@ -216,6 +216,8 @@ class Cycle:
             for verdict in by_app[key]:
                 if key in self.each.busy:
                     return  # what was planned is old by now
+                if not self.hands.able(verdict):
+                    continue
                 with self.each.faults.guard(key, type(verdict).__name__):
                     done(key, verdict, await self.hands.apply(verdict, candidates[key], holdings[key]))
 

@@ -46,6 +46,10 @@ class Hands:
     may_act: Callable[[], bool]
     on_cut: Callable[[str, int, int], None] = _nobody  # told of each app's unfinished requests and streams
 
+    def able(self, verdict: Verdict) -> bool:
+        """Whether the verdict may be carried out now; what may not be is not recorded either: it is not done."""
+        return isinstance(verdict, (Hold, Grow, CancelRetire)) or self.may_act()
+
     async def apply(self, verdict: Verdict, app: Candidate, holdings: Holdings) -> bool:
         """Carry a verdict out; True when something was written."""
         match verdict:
