@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from millpond.api.elasticapp import ElasticAppSpec
 from millpond.kube.claims import NEVER_S, Claim, Claimant, Held, Record, allocate, recorded, seconds
@@ -11,6 +12,7 @@ from millpond.kube.resolve import Candidate, Contest
 from millpond_policies.reasons import Reason
 
 _Known = tuple[Candidate, Grants, Claimant]
+_Outcome = dict[str, Any]  # the fields of a Candidate that say what it holds, and what not
 _Ask = tuple[str, Claim]  # the field that asks, such as spec.routes[0], and what for
 
 
@@ -31,6 +33,7 @@ class HostBook:
     _claimants: dict[str, _Known] = field(default_factory=dict)
     _allocated: tuple[tuple[Claimant, ...], Held] = ((), Held())
     _grants: Grants = field(default_factory=Grants)
+    _outcomes: dict[str, tuple[_Known, Held, _Outcome]] = field(default_factory=dict)
 
     def settle(
         self, candidates: Mapping[str, Candidate], grants: Grants, faults: Faults | None = None
@@ -44,8 +47,15 @@ class HostBook:
         claimants = tuple(claimant for _, _, claimant in self._claimants.values())
         if tuple(map(id, claimants)) != tuple(map(id, self._allocated[0])):
             self._allocated = (claimants, allocate(claimants))
-        held = self._allocated[1]
-        return {key: _settled(app, self._claimants[key][2], held, grants) for key, app in candidates.items()}
+        self._outcomes = {key: self._outcome(key, grants) for key in candidates}
+        return {key: replace(app, **self._outcomes[key][2]) for key, app in candidates.items()}
+
+    def _outcome(self, key: str, grants: Grants) -> tuple[_Known, Held, _Outcome]:
+        about, held = self._claimants[key], self._allocated[1]
+        known = self._outcomes.get(key)
+        if known is not None and known[0] is about and known[1] is held:
+            return known
+        return about, held, _outcome(about[0], about[2], held, grants)
 
     def _guarded(self, app: Candidate, grants: Grants, faults: Faults | None) -> _Known:
         try:
@@ -99,17 +109,16 @@ def _cookie(spec: ElasticAppSpec | None, records: Mapping[Claim, Record]) -> str
     return next((record.cookie for record in records.values()), None)
 
 
-def _settled(app: Candidate, claimant: Claimant, held: Held, grants: Grants) -> Candidate:
+def _outcome(app: Candidate, claimant: Claimant, held: Held, grants: Grants) -> _Outcome:
     granted = {c: _record(app, claimant, c, held) for c in claimant.asks if held.claims.get(c) == app.key}
     wanted = tuple(asked(app.served))
     contests = (_contest(app, claimant, held, grants, *ask) for ask in wanted if ask[1] not in granted)
-    return replace(
-        app,
-        claims=granted,
-        crowded=frozenset(claim.host for claim in granted if claim.host in held.crowded),
-        denied=frozenset(claim for _, claim in wanted if claim not in granted),
-        contested=tuple(contest for contest in contests if contest is not None),
-    )
+    return {
+        "claims": granted,
+        "crowded": frozenset(claim.host for claim in granted if claim.host in held.crowded),
+        "denied": frozenset(claim for _, claim in wanted if claim not in granted),
+        "contested": tuple(contest for contest in contests if contest is not None),
+    }
 
 
 def _record(app: Candidate, claimant: Claimant, claim: Claim, held: Held) -> Record:
