@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from millpond.api.protocol import GRPC_FAILURES
+from millpond.router.limits import overload_manager
 from millpond.router.listeners import Edge, apps_listeners, socket_address, stats_listener
 from millpond.router.resources import ADS_SOURCE
 from millpond.router.tls import transport_socket
@@ -26,6 +27,8 @@ _MEASURED = (
     rf"cluster\.[^.]+/[^.]+\.grpc\.({'|'.join(map(str, GRPC_FAILURES))})",
     r"http\.apps\.downstream_(rq_(total|active|[1-5]xx)|cx_(total|active))",
     r".*\.expiration_unix_time_seconds",
+    r"listener\.[^/]*\.downstream_global_cx_overflow",
+    r"overload\.envoy\.(resource_monitors|overload_actions)\.[a-z_]+\.(active|pressure|scale_percent)",
     r"control_plane\.connected_state",
     r"server\.(live|uptime|memory_allocated)",
 )
@@ -75,6 +78,7 @@ def bootstrap(
             "cds_config": ADS_SOURCE,
         },
         "static_resources": static,
+        "overload_manager": overload_manager(edge.limits),
         "stats_flush_interval": "1s",
         "stats_sinks": [_sink(channel)],
         "stats_config": {

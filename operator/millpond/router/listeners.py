@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from millpond.router.certificates import by_names, transport_socket
+from millpond.router.limits import BUFFER_BYTES, Limits
 from millpond.router.resources import ADS_SOURCE, HTTP2_WINDOWS, ROUTES
 from millpond.router.routes import STATEFUL_SESSION
 
@@ -20,6 +21,8 @@ Json: TypeAlias = dict[str, Any]
 _TYPES = "type.googleapis.com/envoy.extensions"
 _HEARSAY = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-prefix",
             "x-forwarded-scheme", "x-forwarded-ssl", "x-real-ip")  # fmt: skip
+HEALTH, READY = "/healthz", "/readyz"
+"""On the listener for statistics: a worker answers; it has routes and listens to clients as well."""
 _MAX_STREAMS = 256
 """Of one HTTP/2 connection: as other servers have it, and with the windows a bound of what one client can occupy."""
 
@@ -34,6 +37,7 @@ class Edge:
     """The folders of the certificates that the TLS listener shows."""
     trusted_hops: int = 0
     """So many proxies in front tell the truth about the client's address and scheme."""
+    limits: Limits = field(default_factory=Limits)
     reuse_port: bool = False
     """Another router may listen on the same addresses, to take over from this one."""
 
@@ -77,8 +81,9 @@ def _apps_listener(name: str, address: str, edge: Edge) -> Json:
         **_origin(edge.trusted_hops),
         "normalize_path": True,
         "strip_trailing_host_dot": True,
-        "request_headers_timeout": "15s",
+        "request_headers_timeout": f"{edge.limits.headers_s}s",
         "stream_idle_timeout": "300s",
+        "common_http_protocol_options": {"idle_timeout": f"{edge.limits.idle_s}s"},
         "http_protocol_options": {"accept_http_10": True},
         "http2_protocol_options": {**HTTP2_WINDOWS, "max_concurrent_streams": _MAX_STREAMS, "allow_connect": True},
         "upgrade_configs": [{"upgrade_type": "websocket"}],
@@ -95,7 +100,11 @@ def _apps_listener(name: str, address: str, edge: Edge) -> Json:
         ],
     })  # fmt: skip
     # What tells it from the listener for statistics when a router that is to end stops taking connections.
-    return {**listener, "traffic_direction": "INBOUND", "enable_reuse_port": edge.reuse_port}
+    listener |= {"traffic_direction": "INBOUND", "enable_reuse_port": edge.reuse_port}
+    listener["listener_filters_timeout"] = listener["filter_chains"][0][
+        "transport_socket_connect_timeout"
+    ] = f"{edge.limits.headers_s}s"
+    return {**listener, "per_connection_buffer_limit_bytes": BUFFER_BYTES}
 
 
 def _origin(trusted_hops: int) -> Json:
@@ -119,15 +128,25 @@ def _origin(trusted_hops: int) -> Json:
 
 
 def stats_listener(stats: str) -> Json:
-    """Only GET of exactly this path reaches the admin socket, which could also stop the router."""
+    """Only GET of exactly these paths reaches the admin socket, which could also stop the router. No limit holds here:
+    else a flood of clients would get routers restarted, and hide them from the operator."""
     get = {"name": ":method", "string_match": {"exact": "GET"}}
-    route = {"match": {"path": "/stats/prometheus", "headers": [get]}, "route": {"cluster": "admin"}}
-    host = {"name": "stats", "domains": ["*"], "routes": [route]}
-    return _listener("stats", stats, {
+    ready = {"cluster": "admin", "prefix_rewrite": "/ready", "timeout": "2s"}
+    routes = [
+        {"match": {"path": "/stats/prometheus", "headers": [get]}, "route": {"cluster": "admin"}},
+        {"match": {"path": READY, "headers": [get]}, "route": ready},
+        {
+            "match": {"path": HEALTH, "headers": [get]},
+            "direct_response": {"status": 200, "body": {"inline_string": "ok\n"}},
+        },
+    ]
+    host = {"name": "stats", "domains": ["*"], "routes": routes}
+    listener = _listener("stats", stats, {
         "stat_prefix": "stats",
         "route_config": {"name": "stats", "virtual_hosts": [host]},
         "http_filters": [_ROUTER_FILTER],
     })  # fmt: skip
+    return {**listener, "ignore_global_conn_limit": True, "bypass_overload_manager": True}
 
 
 _ROUTER_FILTER = {

@@ -25,6 +25,7 @@ from google.protobuf import any_pb2, json_format
 
 from millpond.api.protocol import Protocol
 from millpond.router.config import AppRoutes, EditionRoute, app_of, cluster_name, edition_of, streams_name
+from millpond.router.limits import BUFFER_BYTES
 from millpond.router.routes import COOKIES, prefixes, shared, shared_host, virtual_hosts
 
 CDS = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
@@ -50,6 +51,7 @@ _CLUSTER = {
         # A node that vanished ends its streams within 90 s.
         "tcp_keepalive": {"keepalive_time": 60, "keepalive_interval": 10, "keepalive_probes": 3}
     },
+    "per_connection_buffer_limit_bytes": BUFFER_BYTES,
     "lb_policy": "LEAST_REQUEST",
     "least_request_lb_config": {"choice_count": 3},
     "common_lb_config": {

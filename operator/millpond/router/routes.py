@@ -24,6 +24,7 @@ from typing import Any, TypeAlias
 from millpond.api.protocol import Protocol
 from millpond.router.config import AppRoutes, EditionRoute, Endpoint, Match, Pins, cluster_name, streams_name
 from millpond.router.cookies import cookie_is, cookie_is_none_of
+from millpond.router.limits import REPEATABLE_BYTES
 
 STATEFUL_SESSION = "envoy.filters.http.stateful_session"
 COOKIES = "cookies"
@@ -132,7 +133,13 @@ def _by_themselves(app: AppRoutes, routes: Iterable[Json]) -> Sequence[Json]:
 def shared_host(host: str, *, whole: bool) -> Json:
     """What is nobody's own on a shared host. ``whole``: some app has all paths that are left."""
     routes = [] if whole else [_answer({"prefix": "/"}, 404, "no app claims this path\n")]
-    return {"name": f"shared {host}", "domains": [host], "retry_policy": _RETRY, "routes": routes}
+    return {
+        "name": f"shared {host}",
+        "domains": [host],
+        "retry_policy": _RETRY,
+        "request_body_buffer_limit": REPEATABLE_BYTES,
+        "routes": routes,
+    }
 
 
 def _host(app: AppRoutes, host: str, routes: Iterable[Json]) -> Json:
@@ -140,6 +147,7 @@ def _host(app: AppRoutes, host: str, routes: Iterable[Json]) -> Json:
         "name": f"{app.key} {host}",
         "domains": [host],
         "retry_policy": _RETRY,
+        "request_body_buffer_limit": REPEATABLE_BYTES,
         "routes": list(routes),
     }
     if app.affinity_cookie:
