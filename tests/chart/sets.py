@@ -57,6 +57,7 @@ EVERYTHING: Values = {
         "replicas": 5,
         "concurrency": 4,
         "trustedHops": 1,
+        "limits": {"connections": 100, "heapMiB": 700, "idleSeconds": 70, "headersSeconds": 5},
         "acceptSeconds": 20,
         "drainSeconds": 3600,
         "extraArgs": ["--stats=0.0.0.0:9001"],

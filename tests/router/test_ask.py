@@ -66,18 +66,19 @@ SPELLINGS = [
 
 @pytest.mark.parametrize("address", SPELLINGS)
 async def test_an_ipv6_server_is_found_in_statistics_and_reports_by_its_one_name(
-    world: World, address: str
+    world: World, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     router, endpoint = world.router(), Endpoint(address=address, port=9)
+    reports: list[bytes] = []
+    monkeypatch.setattr(world.control.telemetry, "receive", lambda _, body: reports.append(body))
     await world.settled(app(endpoint, Endpoint(address="127.0.0.1", port=9)))
     name = endpoint.authority
     found = await _statistics(world, router, name)
     labels = f'envoy_cluster_name="shop/cart/v1",envoy_endpoint_address="{name}"'
     assert f"envoy_cluster_endpoint_rq_active{{{labels}}} 0" in found
     assert '"127.0.0.1:9"' not in found
-    await world.collected(
-        lambda c: any(name in report.endpoints for report in world.control.telemetry._newest.values()),
-        "it is reported by this name",
+    await eventually(
+        lambda: _true(any(name.encode() in report for report in reports)), 5, "it is reported so"
     )
 
 
@@ -176,3 +177,7 @@ async def _idle(world: World, addresses: Sequence[str]) -> bool:
 async def _pending(world: World, address: str) -> bool:
     found = await world.control.ask([address])
     return found is not None and (found[address].pending, found[address].active) == (1, 0)
+
+
+async def _true(value: bool) -> bool:
+    return value

@@ -9,9 +9,12 @@ import click
 
 from millpond.router.addresses import listening, spelled
 from millpond.router.certificates import find
+from millpond.router.limits import Limits, heap_bytes
 from millpond.router.listeners import Edge
 from millpond.router.process import arguments, configure, supervised
 from millpond.router.tls import FILES, check_files, plain_allowed
+
+_USUAL = Limits()
 
 
 @click.command()
@@ -51,13 +54,46 @@ from millpond.router.tls import FILES, check_files, plain_allowed
     "say about it is taken away.",
 )
 @click.option(
-    "--stats", required=True, help="Where GET /stats/prometheus is answered, and nothing else: ip:port."
+    "--stats",
+    required=True,
+    help="Where GET /stats/prometheus is answered, and for probes GET /healthz and /readyz: ip:port.",
 )
 @click.option(
     "--admin", type=click.Path(path_type=Path), help="Envoy's admin socket (mode 0600). [default: temporary]"
 )
 @click.option(
     "--concurrency", default=2, show_default=True, type=click.IntRange(1), help="Envoy's worker threads."
+)
+@click.option(
+    "--max-connections",
+    default=_USUAL.connections,
+    show_default=True,
+    type=click.IntRange(1, 1_000_000),
+    help="How many connections clients may have, all together; further ones are closed at once. Each takes about "
+    "100 KiB of memory if its client reads no answers.",
+)
+@click.option(
+    "--max-heap-mib",
+    default=0,
+    type=click.IntRange(0),
+    help="How much memory the router may use; near it, it takes no new connections, and at last no new requests. "
+    "[default: three quarters of what its container may have, or the machine has]",
+)
+@click.option(
+    "--idle-seconds",
+    "idle_s",
+    default=_USUAL.idle_s,
+    show_default=True,
+    type=click.IntRange(1, 86_400),
+    help="How long a client's connection may be without a request. Longer than load balancers in front keep theirs.",
+)
+@click.option(
+    "--headers-seconds",
+    "headers_s",
+    default=_USUAL.headers_s,
+    show_default=True,
+    type=click.IntRange(1, 3600),
+    help="How long a client may take to send a request's headers, and for a TLS handshake.",
 )
 @click.option(
     "--drain-seconds",
@@ -92,6 +128,10 @@ def router(
     stats: str,
     admin: Path | None,
     concurrency: int,
+    max_connections: int,
+    max_heap_mib: int,
+    idle_s: int,
+    headers_s: int,
     drain_s: int,
     accept_s: int,
     reuse_port: bool,
@@ -108,6 +148,12 @@ def router(
         listen_tls=listening(listen_tls) if listen_tls else None,
         certificates=_certificates(listen_tls, certificates),
         trusted_hops=trusted_hops,
+        limits=Limits(
+            connections=max_connections,
+            heap_bytes=max_heap_mib << 20 or heap_bytes(),
+            idle_s=idle_s,
+            headers_s=headers_s,
+        ),
         reuse_port=reuse_port,
     )
     folder = Path(tempfile.mkdtemp(prefix="millpond-router-"))

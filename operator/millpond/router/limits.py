@@ -35,14 +35,13 @@ class Limits:
     """For the whole of a request's headers, once it has begun, and for a TLS handshake."""
 
 
-def heap_bytes(memory_bytes: int | None = None) -> int:
-    """Three quarters of the memory that this process may have: the rest is for what isn't heap. `memory_bytes`: what is
-    known better."""
-    return 3 * (memory_bytes or _allowed_bytes()) // 4
+def heap_bytes(root: Path = Path("/")) -> int:
+    """Three quarters of the memory that this process may have (its control group's limit, or the machine's memory): the
+    rest is for what isn't heap."""
+    return 3 * _allowed_bytes(root) // 4
 
 
-def _allowed_bytes(root: Path = Path("/")) -> int:
-    """The control group's limit, or the machine's memory."""
+def _allowed_bytes(root: Path) -> int:
     total = _total_bytes(root)
     for name in ("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory/memory.limit_in_bytes"):
         try:

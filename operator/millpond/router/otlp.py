@@ -22,6 +22,8 @@ from millpond_policies.histogram import BOUNDS_MS
 from millpond_policies.sample import MOST_COUNTED, SHORTEST_S, SLOWEST_MS
 
 _SHORTEST_S, _LONGEST_S = SHORTEST_S, 60.0
+_MEASURED = "cluster.upstream_rq_active"
+"""A gauge, so it is always there."""
 Attributes: TypeAlias = Mapping[str, str]
 
 
@@ -82,7 +84,12 @@ def decode(body: bytes, received_s: float) -> Report:
         note, kind = _NOTES.get(metric.name), metric.WhichOneof("data")
         if note is None or kind is None:
             continue
-        for point in getattr(metric, kind).data_points:
+        points = getattr(metric, kind).data_points
+        if metric.name == _MEASURED and points:
+            report.measured_s = points[0].time_unix_nano / 1e9
+        for point in points:
+            if kind in ("gauge", "sum") and not point.as_int and point.HasField("as_int"):
+                continue  # what is absent is zero, and with many servers nearly all are
             attributes = {a.key: a.value.string_value for a in point.attributes}
             try:
                 note(report, attributes, point)
@@ -151,7 +158,6 @@ def _failed_calls(report: Report, attributes: Attributes, point: Any) -> None:
 
 
 def _in_flight(report: Report, attributes: Attributes, point: Any) -> None:
-    report.measured_s = point.time_unix_nano / 1e9
     _edition(report, _cluster(attributes)).in_flight += _count(point)
 
 
