@@ -40,8 +40,14 @@ def test_the_operator_never_deletes_pods_nor_nodes_nor_apps() -> None:
     assert deletable == {"editions"}, "their ReplicaSets go with them"
 
 
-def test_in_its_own_namespace_the_operator_writes_one_lease_and_the_routers_two_secrets() -> None:
-    named = [rule for rule in rules("Role", "millpond-operator") if "create" not in rule["verbs"]]
+def test_in_its_own_namespace_the_operator_writes_one_lease_two_secrets_and_the_labels_of_its_pods() -> None:
+    own = rules("Role", "millpond-operator")
+    named = [rule for rule in own if "resourceNames" in rule]
+    assert {(rule["resources"][0], *rule["verbs"]) for rule in own if rule not in named} == {
+        ("leases", "create"),
+        ("secrets", "create"),
+        ("pods", "get", "list", "watch", "patch"),  # who leads is the endpoint of the routers' Service
+    }
     assert {rule["resources"][0]: rule["resourceNames"] for rule in named} == {
         "leases": ["millpond-operator"],
         "secrets": ["millpond-xds-ca", "millpond-xds-router"],
