@@ -80,3 +80,36 @@ def test_admins_say_which_hosts_a_namespace_may_claim_and_take_it_back(
     eventually(lambda: product.ask(exact).status_code == 404, 20, "everything is lost")
     assert "may claim: none" in contested(product, namespace, "app", "HostNotAllowed")
     assert product.pods(namespace), "its servers stay"
+
+
+def test_two_apps_share_a_host_by_path_and_not_one_affinity_cookie(product: Product, namespace: str) -> None:
+    host, few = f"both.{namespace}.test", template(SLOTS="1")
+    product.apply(
+        elastic_app(namespace, "root", routes=[{"host": host}], affinity={"cookie": "CART"}, template=few)
+    )
+    eventually(lambda: product.ask(host).status_code == 200, 40, "the first is served")
+    alone = product.ask(host)
+    assert "millpond-edition" in alone.cookies
+
+    routes = [{"host": host, "pathPrefix": "/session"}, {"host": f"own.{namespace}.test"}]
+    product.apply(elastic_app(namespace, "deep", routes=routes, affinity={"cookie": "CART"}, template=few))
+    assert "'CART'" in contested(product, namespace, "deep", "AffinityCookieTaken")
+    eventually(lambda: product.ask(f"own.{namespace}.test").status_code == 200, 40, "its other route goes on")
+    assert product.ask(host, "/session").json()["server"].startswith("root-")
+
+    edit(product, namespace, "deep", affinity={"cookie": "DEEP"})
+    eventually(
+        lambda: product.ask(host, "/session").json()["server"].startswith("deep-"),
+        20,
+        "the path is the second's",
+    )
+    assert product.condition(namespace, "Contested", "deep")[0] == "False"
+    deep, root = product.ask(host, "/session"), product.ask(host)
+    assert root.json()["server"] == alone.json()["server"]
+    for answer, cookie in ((deep, "DEEP"), (root, "CART")):
+        (edition,) = [name for name in answer.cookies if name.startswith("millpond-edition")]
+        assert cookie in answer.cookies
+        assert len(edition) == len("millpond-edition-12345678")
+    assert not set(deep.cookies) & set(root.cookies)
+    (claim,) = product.app(namespace, "root")["status"]["claims"]
+    assert claim["since"] <= claim["sharedSince"]
