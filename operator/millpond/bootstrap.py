@@ -104,7 +104,7 @@ class _Parts:
             metrics=self.metrics,
             lease=self.lease,
             tls=self.identity.tls if self.identity is not None else None,
-            presence=self.router_pods.presence,
+            router_pods=self.router_pods,
             measured=self.measure.now if self.measure is not None else Measured,
             wake=self.wake,
         )

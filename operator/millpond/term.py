@@ -19,11 +19,12 @@ from millpond.kube.faults import Faults
 from millpond.kube.learner import Learner, Measured
 from millpond.kube.lease import LeaderLease
 from millpond.kube.roster import Roster, roster
+from millpond.kube.routerpods import RouterPods
 from millpond.kube.world import World
 from millpond.kube.writer import Writer
 from millpond.metrics import Metrics
 from millpond.router.control import RouterControl
-from millpond.router.liveness import Patience, Presences
+from millpond.router.liveness import Patience
 from millpond.router.tls import ServerTls
 from millpond.settings import Settings
 from millpond_policies.actions import Verdict
@@ -43,7 +44,7 @@ class Shared:
     metrics: Metrics
     lease: LeaderLease
     tls: ServerTls | None
-    presence: Presences
+    router_pods: RouterPods
     measured: Callable[[], Measured]
     wake: asyncio.Event
 
@@ -58,7 +59,7 @@ class Term:
             listen=shared.settings.xds,
             clock=now_s,
             tls=shared.tls,
-            presence=shared.presence,
+            presence=shared.router_pods.presence,
             patience=Patience(unseen_s=shared.settings.lost_after_s),
         )
         self.routers.telemetry.changed = shared.wake
@@ -94,7 +95,9 @@ class Term:
 
     async def start(self) -> None:
         """Listen; raises RuntimeError when that can't be."""
-        await self.routers.start(expected=self._known.routers, complete=self._known.final)
+        self._shared.router_pods.adopt(self._known.routers)
+        expected = [(name, stats) for name, stats, _ in self._known.routers]
+        await self.routers.start(expected=expected, complete=self._known.final)
         self._began_s = steady_s()
 
     async def halt(self) -> None:
@@ -128,5 +131,6 @@ class Term:
 
     def roster(self, *, final: bool) -> Roster:
         """The routers that may serve."""
-        found = self.routers.routers()
-        return roster(((r.id, r.stats) for r in found if r.maybe_serving or r.connected), final=final)
+        found = [(r.id, r.stats) for r in self.routers.routers()]
+        uid = self._shared.router_pods.uid
+        return roster(((name, stats, uid(name, stats)) for name, stats in found), final=final)

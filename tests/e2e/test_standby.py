@@ -98,7 +98,7 @@ class Pair:
 
     def noted(self) -> list[str]:
         known = load(self.lease()["metadata"].get("annotations", {}).get(ROUTERS_ANNOTATION))
-        return [name for name, _ in known.routers]
+        return [name for name, *_ in known.routers]
 
     def stop(self) -> None:
         for process in self.processes.values():

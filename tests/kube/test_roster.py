@@ -9,8 +9,8 @@ from millpond.kube.roster import Roster, load, roster
 NAMES = st.text(max_size=20)
 
 
-@given(routers=st.lists(st.tuples(NAMES, NAMES), unique=True, max_size=20), final=st.booleans())
-def test_what_was_noted_is_read(routers: list[tuple[str, str]], final: bool) -> None:
+@given(routers=st.lists(st.tuples(NAMES, NAMES, NAMES), unique=True, max_size=20), final=st.booleans())
+def test_what_was_noted_is_read(routers: list[tuple[str, str, str]], final: bool) -> None:
     found = load(roster(routers, final=final).dump())
     assert set(found.routers) == set(routers)
     assert found.final is final
@@ -27,8 +27,8 @@ def test_what_was_noted_is_read(routers: list[tuple[str, str]], final: bool) -> 
         pytest.param("7", id="a number"),
         pytest.param('{"final": true, "routers": 7}', id="a number of routers"),
         pytest.param('{"final": true, "routers": ["r1"]}', id="names alone"),
-        pytest.param('{"final": true, "routers": [["r1", 8001]]}', id="a port alone"),
-        pytest.param('{"final": true, "routers": [[["r1"], "a:1"]]}', id="a list as name"),
+        pytest.param('{"final": true, "routers": [["r1", 8001, ""]]}', id="a port alone"),
+        pytest.param('{"final": true, "routers": [[["r1"], "a:1", ""]]}', id="a list as name"),
     ],
 )
 def test_of_a_strange_note_nobody_is_known_and_there_may_be_others(text: str | None) -> None:
@@ -41,6 +41,6 @@ def test_any_text_is_read(text: str) -> None:
 
 
 def test_a_note_is_never_too_large_and_says_when_some_are_missing() -> None:
-    text = roster(((f"router-{n}", f"10.0.0.1:{n}") for n in range(5000)), final=True).dump()
-    assert len(text) < 200_000
+    text = roster(((f"router-{n}", f"10.0.0.1:{n}", "0" * 36) for n in range(5000)), final=True).dump()
+    assert len(text) < 250_000
     assert not load(text).final

@@ -106,6 +106,16 @@ async def test_a_router_whose_pod(fleet: Fleet, happens: Callable[[Fleet], Any],
     await fleet.seen(presence)
 
 
+async def test_a_successor_knows_of_a_pod_that_it_never_saw_that_it_is_gone(fleet: Fleet) -> None:
+    fleet.pods.adopt([("r1", STATS, "the UID that its predecessor saw"), ("r2", "127.0.0.1:8001", "")])
+    assert fleet.pods.presence("r1", STATS) is Presence.GONE
+    assert fleet.pods.presence("r2", "127.0.0.1:8001") is Presence.UNSEEN
+    fleet.pods.follow([("r1", STATS)])
+    assert fleet.pods.uid("r1", STATS) == "the UID that its predecessor saw"
+    fleet.pods.follow([])
+    assert fleet.pods.uid("r1", STATS) == ""
+
+
 async def test_a_router_is_no_pod_of_another_name_address_or_kind(fleet: Fleet) -> None:
     await fleet.make()
     await fleet.make("operator", ("10.9.8.6",), **{"app.kubernetes.io/component": "operator"})

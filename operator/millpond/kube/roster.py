@@ -4,15 +4,16 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_MOST = 2000
+_MOST = 1500
 """So many fit into an annotation with ease."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Roster:
-    """Names and statistics addresses. ``final``: written at the orderly end of who led, so that none is missing."""
+    """Names, statistics addresses and UIDs of pods ("": none is known). ``final``: written at the orderly end of who
+    led, so that none is missing."""
 
-    routers: tuple[tuple[str, str], ...] = ()
+    routers: tuple[tuple[str, str, str], ...] = ()
     final: bool = False
 
     def dump(self) -> str:
@@ -20,7 +21,7 @@ class Roster:
         return json.dumps({"final": self.final and kept == self.routers, "routers": sorted(kept)})
 
 
-def roster(routers: Iterable[tuple[str, str]], *, final: bool) -> Roster:
+def roster(routers: Iterable[tuple[str, str, str]], *, final: bool) -> Roster:
     return Roster(routers=tuple(routers), final=final)
 
 
@@ -31,7 +32,7 @@ def load(text: str | None) -> Roster:
         listed = raw.get("routers", [])
         if not all(isinstance(router, list) for router in listed):
             return Roster()
-        found = tuple((name, stats) for name, stats in listed)
+        found = tuple((name, stats, uid) for name, stats, uid in listed)
         if not all(isinstance(part, str) for router in found for part in router):
             return Roster()
         return Roster(routers=found[:_MOST], final=raw.get("final") is True)

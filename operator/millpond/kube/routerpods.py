@@ -83,6 +83,14 @@ class RouterPods:
             if pod is not None and _host(stats) in pod.addresses:
                 self._uids[name, stats] = pod.uid
 
+    def adopt(self, routers: Iterable[tuple[str, str, str]]) -> None:
+        """Names, statistics addresses and pods' UIDs that somebody else has found, before these pods went perhaps."""
+        self._uids |= {(name, stats): uid for name, stats, uid in routers if uid}
+
+    def uid(self, name: str, stats: str) -> str:
+        """Of a router's pod; empty when none is known."""
+        return self._uids.get((name, stats), "")
+
     def presence(self, name: str, stats: str) -> Presence:
         if not self.store.synced:
             return Presence.HERE  # nothing is known, least of all that it is gone
