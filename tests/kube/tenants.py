@@ -44,6 +44,8 @@ class Memory:
     writes: list[tuple[str, str, Raw]] = field(default_factory=list)
     hangs: Callable[[str], bool] = lambda path: False
     version: int = 1_000
+    drops: frozenset[str] = frozenset()
+    """Fields of the status of ElasticApps that its custom resources do not have."""
 
     async def create(self, path: str, body: Raw, *, dry_run: bool = False) -> Raw:
         await self._answer(path)
@@ -80,6 +82,8 @@ class Memory:
 
     def _store(self, key: str, raw: Raw) -> Raw:
         self.version += 1
+        if key.startswith("elasticapps/"):
+            raw = {**raw, "status": {k: v for k, v in raw.get("status", {}).items() if k not in self.drops}}
         self.objects[key] = {**raw, "metadata": {**raw["metadata"], "resourceVersion": str(self.version)}}
         return copy.deepcopy(self.objects[key])
 

@@ -1,7 +1,8 @@
 """Writes status: only what changed, one merge patch an object."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -19,24 +20,26 @@ from millpond_policies.model import App
 from millpond_policies.reasons import Reason
 
 Raw = Mapping[str, Any]
+log = logging.getLogger(__name__)
+ASK_AGAIN_S = 300.0  # whether custom resources have become newer
 
 
-def _nothing() -> None:
+def _nothing(_: Raw) -> None:
     pass
 
 
-def _remember(known: Known, written: Memory) -> None:
+def _remember(known: Known, written: Memory, _: Raw) -> None:
     known.written = written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
-    """A merge patch of a status, and who is told what came of it."""
+    """A merge patch of a status, and who is told of the object that came of it."""
 
     path: str
     body: dict[str, Any]
     own: Callable[[dict[str, Any]], None]
-    done: Callable[[], None] = _nothing
+    done: Callable[[Raw], None] = _nothing
 
 
 @dataclass(slots=True)
@@ -46,6 +49,8 @@ class Writer:
     pools: bool = (
         True  # whether the status of pools is ours: it counts all apps, also those that others see to
     )
+    _unkept: dict[str, float] = field(default_factory=dict)
+    """Fields of an app's status that the API server drops, and since when: its custom resources are older."""
 
     def app(
         self,
@@ -65,10 +70,20 @@ class Writer:
             problem = Problem(
                 reason=Reason.ROUTER_REJECTED, message=f"the routers refuse its routes: {rejected}"
             )
-        after = status(app, held, view, problem, tuple(verdicts), now_s, trouble, fault)
+        self._unkept = {name: s for name, s in self._unkept.items() if 0 <= now_s - s < ASK_AGAIN_S}
+        made = status(app, held, view, problem, tuple(verdicts), now_s, trouble, fault)
+        after = {name: value for name, value in made.items() if name not in self._unkept}
         if after == {name: value for name, value in app.status.items() if name != "rollout"}:
             return []
-        return [self._of_app(app, after)]
+        return [replace(self._of_app(app, after), done=lambda kept: self._note_unkept(after, kept, now_s))]
+
+    def _note_unkept(self, written: Raw, kept: Raw, now_s: float) -> None:
+        """So that what is dropped is not written again and again."""
+        dropped = sorted(written.keys() - (kept.get("status") or {}).keys() - self._unkept.keys())
+        if dropped:
+            fields = ", ".join(f"status.{name}" for name in dropped)
+            log.warning("the API server drops %s of apps: apply the custom resources of this version", fields)
+        self._unkept |= dict.fromkeys(dropped, now_s)
 
     def fault(self, app: Candidate, fault: Fault | None, now_s: float) -> list[Write]:
         """Of an app that failed: the condition alone, so that what failed is not touched again."""
@@ -103,8 +118,9 @@ class Writer:
                 yield Write(path=path, body=body, own=self.world.editions.store.own, done=done)
 
     async def carry_out(self, write: Write) -> None:
-        write.own(await self.api.patch(write.path, write.body, kind="merge"))
-        write.done()
+        written = await self.api.patch(write.path, write.body, kind="merge")
+        write.own(written)
+        write.done(written)
 
     async def write_pools(
         self, candidates: Mapping[str, Candidate], holdings: Mapping[str, Holdings]
