@@ -386,7 +386,7 @@ def test_everything_that_users_bring_passes_through(product: Product, namespace:
     }
     meta = {
         "labels": {"team": "shop"},
-        "annotations": {"controller.kubernetes.io/pod-deletion-cost": "7", "example.test/a": "b"},
+        "annotations": {"example.test/a": "b"},
     }
     product.apply(elastic_app(namespace, template={"metadata": meta, "spec": spec}))
     budget = {"minAvailable": 1, "selector": {"matchLabels": {"team": "shop"}}}
