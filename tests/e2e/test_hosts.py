@@ -11,12 +11,20 @@ from waiting import eventually
 pytestmark = [pytest.mark.integration, pytest.mark.e2e]
 
 
-def contested(product: Product, namespace: str, name: str, reason: str) -> str:
-    """The message of the condition, once it has this reason."""
-    found = eventually(
-        lambda: (c := product.condition(namespace, "Contested", name))[1] == reason and c, 20, reason
+def contested(product: Product, namespace: str, name: str, reason: str, says: str) -> None:
+    """Wait until the condition has this reason, and its message these words."""
+
+    def found() -> bool:
+        _, now, message = product.condition(namespace, "Contested", name)
+        return now == reason and says in message
+
+    eventually(found, 20, f"{reason}: {says}")
+
+
+def uncontested(product: Product, namespace: str, name: str) -> None:
+    eventually(
+        lambda: product.condition(namespace, "Contested", name)[0] == "False", 20, f"{name} has all its hosts"
     )
-    return str(found[2])
 
 
 def edit(product: Product, namespace: str, name: str, **spec: Any) -> None:
@@ -36,7 +44,7 @@ def test_an_older_app_that_edits_its_routes_does_not_take_a_running_ones_host_no
     server = product.ask(young).json()["server"]
 
     edit(product, namespace, "older", routes=[{"host": old}, {"host": young}])
-    assert "spec.routes[1]" in contested(product, namespace, "older", "HostTaken")
+    contested(product, namespace, "older", "HostTaken", "spec.routes[1]")
     assert (product.ask(young).json()["server"], product.ask(old).status_code) == (server, 200)
     claims = product.app(namespace, "younger")["status"]["claims"]
     assert [(c["host"], c["pathPrefix"]) for c in claims] == [(young, "/")]
@@ -45,14 +53,12 @@ def test_an_older_app_that_edits_its_routes_does_not_take_a_running_ones_host_no
     product.start_operator()
     eventually(lambda: product.healthz().status_code == 200, 20, "the operator is back")
     edit(product, namespace, "older", rollout={"preview": {"host": young}}, routes=[{"host": old}])
-    assert "spec.rollout.preview.host" in contested(product, namespace, "older", "HostTaken")
+    contested(product, namespace, "older", "HostTaken", "spec.rollout.preview.host")
     assert product.ask(young).json()["server"] == server
     assert product.condition(namespace, "Contested", "younger")[0] == "False"
 
     product.cluster.kubectl("delete", "elasticapp/younger", "-n", namespace)
-    eventually(
-        lambda: product.condition(namespace, "Contested", "older")[0] == "False", 20, "the host is free again"
-    )
+    uncontested(product, namespace, "older")
 
 
 def test_admins_say_which_hosts_a_namespace_may_claim_and_take_it_back(
@@ -67,7 +73,7 @@ def test_admins_say_which_hosts_a_namespace_may_claim_and_take_it_back(
 
     routes = [{"host": exact}, {"host": wildcard}]
     product.apply(elastic_app(namespace, "app", routes=routes, template=template(SLOTS="1")))
-    assert f"spec.routes[1]: {wildcard}" in contested(product, namespace, "app", "HostNotAllowed")
+    contested(product, namespace, "app", "HostNotAllowed", f"spec.routes[1]: {wildcard}")
     eventually(lambda: product.ask(exact).status_code == 200, 40, "the host by default")
     assert product.ask(f"any.{namespace}.test").status_code == 404
 
@@ -78,7 +84,7 @@ def test_admins_say_which_hosts_a_namespace_may_claim_and_take_it_back(
     assert product.ask(exact).status_code == 200
     grant("")
     eventually(lambda: product.ask(exact).status_code == 404, 20, "everything is lost")
-    assert "may claim: none" in contested(product, namespace, "app", "HostNotAllowed")
+    contested(product, namespace, "app", "HostNotAllowed", "may claim: none")
     assert product.pods(namespace), "its servers stay"
 
 
@@ -93,7 +99,7 @@ def test_two_apps_share_a_host_by_path_and_not_one_affinity_cookie(product: Prod
 
     routes = [{"host": host, "pathPrefix": "/session"}, {"host": f"own.{namespace}.test"}]
     product.apply(elastic_app(namespace, "deep", routes=routes, affinity={"cookie": "CART"}, template=few))
-    assert "'CART'" in contested(product, namespace, "deep", "AffinityCookieTaken")
+    contested(product, namespace, "deep", "AffinityCookieTaken", "'CART'")
     eventually(lambda: product.ask(f"own.{namespace}.test").status_code == 200, 40, "its other route goes on")
     assert product.ask(host, "/session").json()["server"].startswith("root-")
 
@@ -103,7 +109,7 @@ def test_two_apps_share_a_host_by_path_and_not_one_affinity_cookie(product: Prod
         20,
         "the path is the second's",
     )
-    assert product.condition(namespace, "Contested", "deep")[0] == "False"
+    uncontested(product, namespace, "deep")
     deep, root = product.ask(host, "/session"), product.ask(host)
     assert root.json()["server"] == alone.json()["server"]
     for answer, cookie in ((deep, "DEEP"), (root, "CART")):
