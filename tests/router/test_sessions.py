@@ -174,6 +174,7 @@ async def test_users_of_an_edition_that_is_taken_back_for_errors_move_at_once_an
     load = world.load(router, cookies=sessions[0].cookies)
     await load.until_more(20)
     await world.settled(versions(0, Pins.NONE))
+    await load.until_more(40)  # what was on its way to the server when the router acknowledged has arrived
     before = bad.requests
     for session in sessions:
         moved = await world.get(router, cookies=session.cookies)
