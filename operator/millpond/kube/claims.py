@@ -12,6 +12,7 @@ from typing import Any
 
 from millpond.api.hosts import is_host
 from millpond.clock import from_rfc3339, rfc3339
+from millpond.kube.raw import fields, text
 
 MOST = 32  # more than an app can ask for
 NEVER_S = 253_402_300_799.0  # the end of the year 9999: a record whose time cannot be read is the youngest
@@ -94,7 +95,7 @@ def _rank(claimant: Claimant, claim: Claim) -> tuple[int, float, float]:
 
 def recorded(status: Any) -> dict[Claim, Record]:
     """What a status says was granted; nothing where it cannot be read."""
-    entries = status.get("claims") if isinstance(status, Mapping) else None
+    entries = fields(status).get("claims")
     if not isinstance(entries, list | tuple):
         return {}
     return dict(found for found in map(_entry, entries[:MOST]) if found is not None)
@@ -109,15 +110,15 @@ def _entry(raw: Any) -> tuple[Claim, Record] | None:
     since, shared = raw.get("since"), raw.get("sharedSince")
     return Claim(host, prefix), Record(
         since_s=seconds(since),
-        cookie=cookie if isinstance(cookie, str) else None,
+        cookie=text(cookie),
         shared_since_s=seconds(shared) if shared is not None else None,
     )
 
 
-def seconds(text: Any) -> float:
+def seconds(written: Any) -> float:
     """Of a time as the API server writes it; NEVER_S for anything else."""
     try:
-        return from_rfc3339(text)
+        return from_rfc3339(written)
     except (ValueError, TypeError, OverflowError):
         return NEVER_S
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from millpond.api.hosts import covering, is_wildcard, listed, patterns
 from millpond.api.names import HOSTS_ANNOTATION
+from millpond.kube.raw import fields, text
 
 ANY_EXACT = ("*",)
 
@@ -26,11 +27,10 @@ class Namespace:
 def namespace(raw: Mapping[str, Any]) -> Namespace:
     """What is kept of a Namespace object."""
     meta = raw["metadata"]
-    annotations = meta.get("annotations")
-    text = annotations.get(HOSTS_ANNOTATION) if isinstance(annotations, Mapping) else None
-    if not isinstance(text, str):
+    told = text(fields(meta.get("annotations")).get(HOSTS_ANNOTATION))
+    if told is None:
         return Namespace(name=str(meta["name"]))
-    hosts, wrong = patterns(text)
+    hosts, wrong = patterns(told)
     return Namespace(name=str(meta["name"]), hosts=frozenset(hosts), wrong=wrong[:10])
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from millpond.kube.objects import Pod
+from millpond.kube.raw import fields
 from millpond.router.config import cluster_name
 from millpond.router.telemetry import Collected
 from millpond_policies.learning import Memory, Sample, learn, learn_start
@@ -132,8 +133,7 @@ class Knowledge:
 
 def _learned(raw: Mapping[str, Any] | None) -> object:
     """What the Edition's status says, whatever somebody made of it."""
-    status = (raw or {}).get("status")
-    return status.get("learned") if isinstance(status, Mapping) else None
+    return fields((raw or {}).get("status")).get("learned")
 
 
 def from_routers(collected: Collected, app: str, edition: str) -> Observed:

@@ -4,10 +4,11 @@ Specs become unreadable when the operator is rolled back, when CRDs are newer th
 what it should not. Nothing is started, sized or rolled out by what is salvaged: only routing and drains look at it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from millpond.api.elasticapp import ElasticAppSpec
+from millpond.kube.raw import fields
 
 Raw = dict[str, Any]
 
@@ -28,7 +29,7 @@ _LIMITS = ("timeout", "idleTimeout")
 
 def salvaged(spec: object) -> ElasticAppSpec | None:
     """The spec with what of it can be read, whatever it is; None without a port or any host to route to it."""
-    there = spec if isinstance(spec, Mapping) else {}
+    there = fields(spec)
     routes = _routes(there.get("routes"))
     saved = _with(_BLANK, "port", there.get("port"))
     if not routes or saved is None:
@@ -101,7 +102,8 @@ _FIELDS = {
 
 def _of(value: object, *names: str) -> Raw:
     """These fields of an object, as far as they are there; nothing of anything else."""
-    return {name: value[name] for name in names if name in value} if isinstance(value, Mapping) else {}
+    there = fields(value)
+    return {name: there[name] for name in names if name in there}
 
 
 def _with(spec: Raw, name: str, value: object) -> Raw | None:
