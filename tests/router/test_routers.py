@@ -10,11 +10,12 @@ from envoy.config.core.v3 import base_pb2
 from envoy.service.discovery.v3 import discovery_pb2
 
 from millpond.router.config import EditionRoute
+from millpond.router.liveness import Presence
 from millpond.router.resources import CDS
 
 from router.cuts import cuttable
 from router.world import World, app, editions, free_port
-from waiting import eventually
+from waiting import eventually, eventually_async
 
 pytestmark = pytest.mark.integration
 
@@ -174,13 +175,17 @@ async def test_a_cut_off_router_counts_until_it_is_back(world: World) -> None:
 
 
 async def test_a_cut_off_router_that_is_known_to_be_gone_can_be_forgotten(world: World) -> None:
+    """Although it still answers: it is Kubernetes that says so."""
     server = await world.server("one")
-    port = free_port()
+    port, seen = free_port(), [Presence.HERE]
+    await world.control.stop()
+    await world.start_control(presence=lambda name, stats: seen[-1])
     async with cuttable(port, world.xds.removeprefix("unix:")):
         world.router(xds=f"127.0.0.1:{port}")
         await world.settled(app(server.endpoint))
     await eventually(lambda: _cut_off(world), 5, "the router is cut off")
-    world.control.forget("r1")
+    seen.append(Presence.GONE)
+    await eventually_async(lambda: world.control.routers() == (), 5, "it counts no more")
     assert world.control.routers() == ()
     assert (await world.control.publish(app())).confirmed == {"shop/cart"}
 

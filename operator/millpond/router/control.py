@@ -220,12 +220,6 @@ class RouterControl:
         routers = [router.stats for router in self._routers.values() if router.maybe_serving]
         return await ask(routers, endpoints, client=self._client, at_s=self._clock())
 
-    def forget(self, router_id: str) -> None:
-        """A cut-off router is known to be gone (its pod was deleted): don't count it any more."""
-        for key, router in list(self._routers.items()):
-            if router.name == router_id and router.session is None:
-                self._drop(key, router, "it is known to be gone")
-
     @staticmethod
     def _awaited(router: Router, target: Target) -> bool:
         return router.settled < target.version and not router.late
