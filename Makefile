@@ -53,7 +53,7 @@ manifests: $(STAMP)
 	{ echo "# Made by \`make manifests\` from charts/millpond: what the embedded cluster applies, where there is no helm."; \
 	  printf 'apiVersion: v1\nkind: Namespace\nmetadata:\n  name: millpond-system\n'; \
 	  $(HELM) template millpond charts/millpond --namespace millpond-system --kube-version 1.37.0 --show-only templates/operator/rbac.yaml; \
-	} > operator/millpond/cluster/manifests/identity.yaml
+	} > operator/millpond/local/cluster/manifests/identity.yaml
 
 # The tables in the chart's README.
 docs: $(STAMP)

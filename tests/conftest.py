@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from millpond.cluster import programs
-from millpond.cluster.embedded import Cluster, NodeSpec
+from millpond.local.cluster.embedded import Cluster, NodeSpec
+from millpond.local.programs import programs
 
 from waiting import eventually
 

@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from millpond_policies import rollout, scaling
-from millpond_policies.actions import (
+from millpond_policies.reasons import Reason
+from millpond_policies.rollouts import rollout
+from millpond_policies.size import scaling
+from millpond_policies.world.actions import (
     Because,
     CancelRetire,
     CancelStarting,
@@ -14,8 +16,7 @@ from millpond_policies.actions import (
     Steer,
     Verdict,
 )
-from millpond_policies.model import App, ServerState, Snapshot
-from millpond_policies.reasons import Reason
+from millpond_policies.world.model import App, ServerState, Snapshot
 
 
 def plan(snapshot: Snapshot, now_s: float) -> tuple[Verdict, ...]:

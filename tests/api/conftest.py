@@ -5,7 +5,7 @@ import httpx
 import pytest
 
 from millpond.api.names import EDITION, ELASTICAPP
-from millpond.cluster.embedded import Cluster
+from millpond.local.cluster.embedded import Cluster
 
 from api.manifests import Manifest, manifest
 from api.server import Refused, Server, connect

@@ -9,7 +9,7 @@ import yaml
 
 from millpond import paths
 from millpond.api.names import DYNAMICPOOL, EDITION, ELASTICAPP, SLAPOLICY
-from millpond.cluster.embedded import Cluster, KubectlError
+from millpond.local.cluster.embedded import Cluster, KubectlError
 
 from api.bad_apps import BAD_APPS, UNKNOWN_FIELDS
 from api.bad_policies import BAD_POLICIES

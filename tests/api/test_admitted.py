@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from millpond.cluster import chart
-from millpond.cluster.errors import KubectlError
+from millpond.local.cluster import chart
+from millpond.local.errors import KubectlError
 
 UNHEEDED = '{"metadata": {"name": "probe-x"}}'
 HEEDED = '{"metadata": {"annotations": {"millpond.dev/submitter": "admin"}}}'

@@ -12,15 +12,16 @@ from millpond.api.fields import is_date_time
 from millpond.api.names import DYNAMICPOOL, EDITION, ELASTICAPP, SLAPOLICY
 from millpond.api.parsing import SpecError
 from millpond.clock import from_rfc3339, rfc3339
-from millpond.kube import decisions, rollouts
-from millpond.kube.knowledge import Knowledge
-from millpond.kube.observe import app_view
-from millpond.kube.resolve import Candidate
-from millpond.kube.routes import app_routes
-from millpond.kube.status import status
+from millpond.control.learn.knowledge import Knowledge
+from millpond.control.report import decisions
+from millpond.control.report.status import status
+from millpond.control.resolve import rollouts
+from millpond.control.resolve.candidates import Candidate
+from millpond.control.routing.routes import app_routes
+from millpond.control.snapshot.apps import app_view
 from millpond.router.config import fault
-from millpond_policies.model import Snapshot
 from millpond_policies.plan import plan
+from millpond_policies.world.model import Snapshot
 
 from api.manifests import MODULES, Manifest, manifest
 from api.odd import DATES, DURATIONS, dates, durations, manifests

@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from millpond.api.names import ELASTICAPP
-from millpond.kube import editions
-from millpond.kube.objects import custom
-from millpond.kube.resolve import Resolver
+from millpond.control.act import editions
+from millpond.control.observe.objects import custom
+from millpond.control.resolve.candidates import Resolver
 from millpond_policies.reasons import Reason
 
 from api.manifests import manifest

@@ -17,7 +17,7 @@ from millpond.api.names import (
     EMERGENCY_ANNOTATION,
     SUBMITTER_ANNOTATION,
 )
-from millpond.cluster.embedded import Cluster
+from millpond.local.cluster.embedded import Cluster
 
 from api.manifests import Manifest, manifest
 from api.server import Refused, Server

@@ -9,7 +9,7 @@ import pytest
 
 from millpond.api.names import DYNAMICPOOL, EDITION, SLAPOLICY
 from millpond.api.status import ElasticAppStatus, RolloutStatus
-from millpond.cluster.embedded import Cluster
+from millpond.local.cluster.embedded import Cluster
 
 from api.manifests import Manifest, manifest
 from api.server import Refused, Server

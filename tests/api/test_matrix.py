@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from millpond.api.names import DYNAMICPOOL, EDITION, ELASTICAPP, SLAPOLICY
-from millpond.cluster.embedded import Cluster
+from millpond.local.cluster.embedded import Cluster
 
 from api import permissions as p
 from api.manifests import Manifest, manifest

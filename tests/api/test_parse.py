@@ -8,8 +8,8 @@ from millpond.api import dynamicpool, elasticapp, slapolicy
 from millpond.api.names import DYNAMICPOOL, ELASTICAPP, SLAPOLICY
 from millpond.api.parsing import SpecError
 from millpond.api.template import template_hash
-from millpond_policies.model import Goal, GoalKind, Mode
-from millpond_policies.strategy import Strategy
+from millpond_policies.world.model import Goal, GoalKind, Mode
+from millpond_policies.world.strategy import Strategy
 
 from api.bad_apps import BAD_APPS, UNKNOWN_FIELDS
 from api.bad_policies import BAD_POLICIES

@@ -5,10 +5,10 @@ import pytest
 from millpond.api import names
 from millpond.api.parsing import SpecError
 from millpond.api.reserved import EDITION_HEADER
-from millpond.kube import objects
-from millpond.kube.salvage import salvaged
-from millpond.router.bootstrap import ROUTER_HEADER
+from millpond.control.observe import objects
+from millpond.control.resolve.salvage import salvaged
 from millpond.router.config import EDITION_COOKIE, is_streams, streams_name
+from millpond.router.envoy.bootstrap import ROUTER_HEADER
 
 from api.manifests import MODULES, Manifest, canary, manifest
 

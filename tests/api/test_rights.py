@@ -2,7 +2,7 @@
 
 import pytest
 
-from millpond.cluster.embedded import Cluster, KubectlError
+from millpond.local.cluster.embedded import Cluster, KubectlError
 
 from waiting import eventually
 

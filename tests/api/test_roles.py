@@ -5,7 +5,7 @@ from typing import Any
 import yaml
 
 from millpond import paths
-from millpond.cluster.chart import IDENTITY
+from millpond.local.cluster.chart import IDENTITY
 
 FILES = (IDENTITY, paths.chart() / "templates" / "roles.yaml")
 DOCUMENTS = [document for file in FILES for document in yaml.safe_load_all(file.read_text())]

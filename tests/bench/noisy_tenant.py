@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from millpond.api.names import RETIRE_ANNOTATION
-from millpond.kube.each import PATIENCE_S
-from millpond.kube.objects import DECISION_ANNOTATION
+from millpond.control.guard.each import PATIENCE_S
+from millpond.control.observe.objects import DECISION_ANNOTATION
 
 from tests.bench.figures import Figure
 from tests.kube.tenants import Tenants, cluster

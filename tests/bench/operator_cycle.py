@@ -10,16 +10,16 @@ import time
 from collections.abc import Iterable
 from typing import Any, cast
 
-from millpond.cycle import Cycle
-from millpond.kube.apply import Hands
+from millpond.control.act.apply import Hands
+from millpond.control.act.editions import Editions
+from millpond.control.cycle import Cycle
+from millpond.control.drain.drains import Drains
+from millpond.control.learn.knowledge import from_routers
+from millpond.control.learn.learner import Learner
+from millpond.control.report.writer import Writer
 from millpond.kube.client import Api
-from millpond.kube.drains import Drains
-from millpond.kube.editions import Editions
 from millpond.kube.events import Events
-from millpond.kube.knowledge import from_routers
-from millpond.kube.learner import Learner
-from millpond.kube.writer import Writer
-from millpond_policies.learning import Memory
+from millpond_policies.learn.learning import Memory
 
 from tests.bench.figures import Figure
 from tests.bench.operator_world import BORN_S, Made, make

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from millpond.cluster.embedded import Cluster
+from millpond.local.cluster.embedded import Cluster
 
 from tests.bench.figures import Figure
 from tests.waiting import eventually

@@ -8,15 +8,15 @@ from typing import Any, cast
 from millpond.api import elasticapp
 from millpond.api.names import API_VERSION, GATE, LABEL_APP, LABEL_EDITION
 from millpond.api.template import template_hash
+from millpond.control.act.editions import new_edition, replicaset_object
+from millpond.control.observe.world import World
+from millpond.control.resolve.candidates import Candidate
 from millpond.kube.cache import version_of
 from millpond.kube.client import Api
-from millpond.kube.editions import new_edition, replicaset_object
-from millpond.kube.resolve import Candidate
-from millpond.kube.world import World
 from millpond.router.config import AppRoutes, cluster_name
-from millpond.router.control import Published, RouterControl
-from millpond.router.telemetry import Collected, EditionSecond, EndpointLoad
-from millpond_policies.histogram import BOUNDS_MS
+from millpond.router.telemetry.collector import Collected, EditionSecond, EndpointLoad
+from millpond.router.xds.control import Published, RouterControl
+from millpond_policies.learn.histogram import BOUNDS_MS
 
 Raw = dict[str, Any]
 BORN = "2026-01-01T00:00:00Z"

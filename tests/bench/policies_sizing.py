@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from millpond_policies.model import App, EditionView, Freshness, Snapshot
 from millpond_policies.plan import plan
+from millpond_policies.world.model import App, EditionView, Freshness, Snapshot
 
 from tests.bench.figures import Figure
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from millpond_policies.learning import learn
+from millpond_policies.learn.learning import learn
 
 from policies.building import GOAL, NOW, after_load, sample, serving
 from policies.fluid import SUSTAINED_RPS, Fluid

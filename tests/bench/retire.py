@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from millpond.cluster.embedded import Cluster, NodeSpec
+from millpond.local.cluster.embedded import Cluster, NodeSpec
 
 from tests.bench.figures import Figure
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from unittest.mock import patch
 
-from millpond.router import session
 from millpond.router.config import AppRoutes, EditionRoute, Endpoint, Match
+from millpond.router.xds import session
 
 from tests.bench.figures import Figure
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from millpond.cluster.embedded import Cluster
+from millpond.local.cluster.embedded import Cluster
 
 from chart import gotool, helms, modules
 from chart.helms import Helm

@@ -14,9 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from millpond.cluster import folders, lock, versions
-from millpond.cluster.buildprogress import BuildProgress
-from millpond.download import Progress
+from millpond.local import folders, lock, versions
+from millpond.local.download import Progress
+from millpond.local.programs.buildprogress import BuildProgress
 
 from chart import gotool
 

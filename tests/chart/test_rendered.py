@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from millpond import paths
-from millpond.cluster.embedded import Cluster, KubectlError
+from millpond.local.cluster.embedded import Cluster, KubectlError
 
 from chart.helms import Helm
 from chart.rendering import Document, pods, render, title

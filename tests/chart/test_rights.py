@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from millpond import paths
-from millpond.cluster import chart
+from millpond.local.cluster import chart
 
 from chart.helms import Helm
 from chart.rendering import RELEASE_NAMESPACE, Document, render, title

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from millpond.cli.main import main
-from millpond.cluster.embedded import Cluster
+from millpond.local.cluster.embedded import Cluster
 
 from api.server import Server, connect
 from cli.process import Process

@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from millpond import paths
-from millpond.cluster import programs
-from millpond.cluster.embedded import Cluster
+from millpond.local.cluster.embedded import Cluster
+from millpond.local.programs import programs
 
 from cli.staged import Staged, condition, manifest, progress, template
 from waiting import eventually

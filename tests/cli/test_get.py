@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from millpond.cli import appview
 from millpond.cli.output import Table, age
-from millpond.cluster.embedded import Cluster
+from millpond.cli.show import appview
 from millpond.kube.client import Object
+from millpond.local.cluster.embedded import Cluster
 
 from cli.conftest import Run
 from cli.process import Process

@@ -5,10 +5,10 @@ import json
 import pytest
 import yaml
 
-from millpond.cli.servers import servers
+from millpond.cli.show.servers import servers
 from millpond.clock import rfc3339
-from millpond.cluster.embedded import Cluster
-from millpond.kube.objects import RetireIntent
+from millpond.control.observe.objects import RetireIntent
+from millpond.local.cluster.embedded import Cluster
 
 from api.server import Manifest
 from cli.conftest import Account, Run

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from millpond.cli.completion import script
 from millpond.cli.main import main
-from millpond.cluster import programs
-from millpond.cluster.embedded import Cluster
+from millpond.cli.shell.completion import script
+from millpond.local.cluster.embedded import Cluster
+from millpond.local.programs import programs
 
 from cli.conftest import Account
 from cli.staged import Staged

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from millpond.clock import steady_s
-from millpond.cluster.embedded import Cluster
+from millpond.local.cluster.embedded import Cluster
 
 from cli.conftest import Account, Run, Start
 from cli.staged import Staged, progress, template

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from millpond.cluster import build, versions
-from millpond.cluster.errors import ClusterError
+from millpond.local import versions
+from millpond.local.errors import ClusterError
+from millpond.local.programs import build
 
 Put = Callable[..., Path]
 

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from millpond.cli.main import main
-from millpond.cluster.overview import overview
+from millpond.local.cluster.overview import overview
 
 
 @pytest.fixture

@@ -13,9 +13,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from millpond.cluster import ports, reaper, record
-from millpond.cluster.embedded import Cluster, ClusterError, KubectlError, NodeSpec
-from millpond.cluster.overview import overview
+from millpond.local import ports, record
+from millpond.local.cluster.embedded import Cluster, ClusterError, KubectlError, NodeSpec
+from millpond.local.cluster.overview import overview
+from millpond.local.processes import reaper
 
 from waiting import eventually
 
@@ -26,7 +27,7 @@ HERMIT = "(setsid sleep 600 >/dev/null 2>&1 &) ; sleep 600"
 
 PARENT = f"""
 import signal, sys
-from millpond.cluster.embedded import Cluster
+from millpond.local.cluster.embedded import Cluster
 cluster = Cluster.start({{name!r}}, nodes=())
 cluster.run("hermit", ["sh", "-c", {HERMIT!r}])
 print("started", flush=True)

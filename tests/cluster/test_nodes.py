@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from millpond.cluster import blocks, reaper, record
-from millpond.cluster.embedded import Cluster, NodeSpec
+from millpond.local import blocks, record
+from millpond.local.cluster.embedded import Cluster, NodeSpec
+from millpond.local.processes import reaper
 
 from waiting import eventually
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from millpond.cluster import build, folders, programs, releases, versions
+from millpond.local import folders, versions
+from millpond.local.programs import build, programs, releases
 
 Put = Callable[..., Path]
 

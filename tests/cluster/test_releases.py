@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from millpond.cluster import releases, versions
+from millpond.local import versions
+from millpond.local.programs import releases
 from millpond.ports import free_port
 
 ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())

@@ -5,10 +5,10 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
-from millpond.demo.profile import Profile
 from millpond.demo.recording import Decision, Order, Recording, Second
+from millpond.demo.requests.profile import Profile
+from millpond.demo.requests.tally import Outcome, Totals
 from millpond.demo.scenario import Scenario
-from millpond.demo.tally import Outcome, Totals
 
 PROFILE = Profile.steps((10, 12), (20, 52), (20, 130), (30, 12))
 SCENARIO = Scenario(

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from millpond.demo.answers import Answer
-from millpond.demo.profile import Profile
 from millpond.demo.recording import Arrival, EditionSecond, Moment, Ready, Recording, Second
+from millpond.demo.requests.answers import Answer
+from millpond.demo.requests.profile import Profile
+from millpond.demo.requests.tally import Outcome, Totals
 from millpond.demo.scenario import Scenario
 from millpond.demo.script import Mix, Script, Step
-from millpond.demo.tally import Outcome, Totals
 from millpond_policies.reasons import Reason
-from millpond_policies.release import Phase
+from millpond_policies.world.release import Phase
 
 from .made_up import SCENARIO as SURGE
 

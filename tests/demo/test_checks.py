@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from millpond.demo import checks
+from millpond.demo.judge import checks
 from millpond.demo.recording import Recording, Second
 
 from .made_up import ORDERS, SCENARIO, recording, seconds, silent

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from millpond.cli.demo import demo
+from millpond.cli.run.demo import demo
 from millpond.demo import scenario
+from millpond.demo.judge.rollout_checks import each_request_worked_on_once
 from millpond.demo.kind import cluster, images, tools
-from millpond.demo.rollout_checks import each_request_worked_on_once
-from millpond.demo.stack import StackError
+from millpond.demo.stage.stack import StackError
 
 
 def program(folder: Path, name: str, script: str) -> None:

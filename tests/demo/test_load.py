@@ -11,9 +11,9 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from millpond.demo.load import Generator, LoadPlan
-from millpond.demo.profile import Profile
-from millpond.demo.tally import Outcome, Totals
+from millpond.demo.requests.load import Generator, LoadPlan
+from millpond.demo.requests.profile import Profile
+from millpond.demo.requests.tally import Outcome, Totals
 
 from .conftest import RunningApp, free_port
 
@@ -49,7 +49,7 @@ async def run(plan: LoadPlan) -> tuple[Totals, list[dict[str, float]]]:
 
 def test_counts_agree_exactly_with_those_of_a_real_server(run_app: Callable[..., RunningApp]) -> None:
     app = run_app(SERVICE_TIME_MS="5")
-    command = [sys.executable, "-m", "millpond.demo.load", "--target", f"{app.url}/"]
+    command = [sys.executable, "-m", "millpond.demo.requests.load", "--target", f"{app.url}/"]
     profile = Profile.steps((1, 40), (1, 80)).to_json()
     done = subprocess.run([*command, "--profile", profile], capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stderr

@@ -8,9 +8,11 @@ import matplotlib.image
 import pytest
 from rich.console import Console
 
-from millpond.demo import checks, picture, report, scenario, view
+from millpond.demo import scenario
+from millpond.demo.judge import checks, report
 from millpond.demo.recording import Recording, Second
-from millpond.demo.tally import Totals
+from millpond.demo.requests.tally import Totals
+from millpond.demo.show import picture, view
 
 from .made_up import SCENARIO, recording, silent
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from millpond.demo.profile import Profile
+from millpond.demo.requests.profile import Profile
 
 SURGE = Profile.steps((30, 12), (50, 52), (60, 130))
 

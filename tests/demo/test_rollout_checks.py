@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from millpond.demo import rollout_checks as checks
-from millpond.demo.answers import Answer
+from millpond.demo.judge import rollout_checks as checks
 from millpond.demo.recording import Arrival, Moment, Ready, Recording
+from millpond.demo.requests.answers import Answer
 from millpond.demo.scenario import Check, Scenario
 
 from .made_up_rollout import MOMENTS, READY, SCENARIO, answers, moment, recording

@@ -9,10 +9,12 @@ import matplotlib.image
 import pytest
 from rich.console import Console
 
-from millpond.demo import report, rollout_picture, rollout_view, scenario
+from millpond.demo import scenario
+from millpond.demo.judge import report
 from millpond.demo.recording import Recording
+from millpond.demo.requests.tally import Totals
 from millpond.demo.script import typed
-from millpond.demo.tally import Totals
+from millpond.demo.show import rollout_picture, rollout_view
 
 from .made_up_rollout import MOMENTS, SCENARIO, recording
 

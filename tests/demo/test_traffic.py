@@ -13,17 +13,17 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from millpond.demo.accounts import faults, read_ledgers
-from millpond.demo.answers import Answer, TrafficTotals, read_answers
-from millpond.demo.targets import Targets
-from millpond.demo.traffic import Traffic, TrafficPlan
+from millpond.demo.requests.accounts import faults, read_ledgers
+from millpond.demo.requests.answers import Answer, TrafficTotals, read_answers
+from millpond.demo.requests.targets import Targets
+from millpond.demo.requests.traffic import Traffic, TrafficPlan
 
 from .conftest import RunningApp, free_port
 from waiting import eventually
 
 RunApp = Callable[..., RunningApp]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-COMMAND = (sys.executable, "-m", "millpond.demo.traffic")
+COMMAND = (sys.executable, "-m", "millpond.demo.requests.traffic")
 
 
 def plan(**more: float) -> TrafficPlan:

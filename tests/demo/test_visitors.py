@@ -2,7 +2,7 @@
 
 from http.cookies import SimpleCookie
 
-from millpond.demo.visitors import PACE_S, Visitor, Visitors
+from millpond.demo.requests.visitors import PACE_S, Visitor, Visitors
 
 
 def test_cookies_come_back_as_they_were_sent_and_go_when_told() -> None:

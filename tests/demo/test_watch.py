@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from millpond.api.names import RETIRE_ANNOTATION
+from millpond.control.observe.headcount import Servers, count
 from millpond.demo.recording import Order
-from millpond.demo.watch import History, Servers, count
+from millpond.demo.watch import History
 
 Pod = dict[str, Any]
 

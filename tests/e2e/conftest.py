@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from millpond.cluster.embedded import Cluster
+from millpond.local.cluster.embedded import Cluster
 
 from e2e.product import GOLD, POOL, Product
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from millpond.api.names import RETIRE_ANNOTATION
-from millpond.cluster.embedded import KubectlError
-from millpond.kube.objects import DECISION_ANNOTATION, DELETION_COST
+from millpond.control.observe.objects import DECISION_ANNOTATION, DELETION_COST
+from millpond.local.cluster.embedded import KubectlError
 
 from e2e.product import Product, Raw, elastic_app, template
 

@@ -12,9 +12,9 @@ import httpx
 
 from millpond import paths
 from millpond.api.names import LEASE, NAMESPACE
-from millpond.cluster.embedded import Cluster, Process
-from millpond.demo.profile import Profile
+from millpond.demo.requests.profile import Profile
 from millpond.kube.decode import decoded
+from millpond.local.cluster.embedded import Cluster, Process
 from millpond.ports import free_port
 
 from waiting import eventually
@@ -222,7 +222,9 @@ class Product:
         out = self.folder / f"load-{self._loads}.jsonl"
         argv = ["--target", f"http://{self.addresses[router]}/", "--host", host, "--out", str(out)]
         argv += ["--profile", Profile.steps(*steps).to_json(), "--arrivals", arrivals]
-        process = self.cluster.run(f"load-{self._loads}", [sys.executable, "-m", "millpond.demo.load", *argv])
+        process = self.cluster.run(
+            f"load-{self._loads}", [sys.executable, "-m", "millpond.demo.requests.load", *argv]
+        )
         return Load(process, out)
 
     def operator_writes(self, since_line: int = 0) -> list[Raw]:

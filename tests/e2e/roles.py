@@ -7,9 +7,9 @@ from typing import Any
 
 import yaml
 
-from millpond.cluster import kubeconfig
-from millpond.cluster.chart import IDENTITY
-from millpond.cluster.embedded import Cluster
+from millpond.local import kubeconfig
+from millpond.local.cluster.chart import IDENTITY
+from millpond.local.cluster.embedded import Cluster
 
 from waiting import eventually
 

@@ -10,9 +10,9 @@ import logging
 import sys
 from pathlib import Path
 
-from millpond.bootstrap import Operator
-from millpond.router.authority import Lives
-from millpond.settings import Settings
+from millpond.lead.bootstrap import Operator
+from millpond.lead.settings import Settings
+from millpond.router.trust.authority import Lives
 
 LEAF_S, ANNOUNCE_S, AUTHORITY_S = 18.0, 4.0, 3600.0
 

@@ -12,7 +12,7 @@ import pytest
 
 from millpond.api.approval import Approval
 from millpond.api.names import APPROVAL_ANNOTATION, EMERGENCY_ANNOTATION
-from millpond.cluster.embedded import KubectlError
+from millpond.local.cluster.embedded import KubectlError
 
 from e2e.product import GOLD, POOL, Product, elastic_app, template
 from waiting import eventually

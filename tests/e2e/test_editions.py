@@ -69,6 +69,6 @@ def spread(namespace: str) -> dict:
 
 
 def node_spec(name: str):
-    from millpond.cluster.embedded import NodeSpec
+    from millpond.local.cluster.embedded import NodeSpec
 
     return NodeSpec(name, labels={"millpond.dev/pool": "default"})

@@ -13,7 +13,7 @@ from envoy.config.core.v3 import base_pb2
 from envoy.service.discovery.v3 import discovery_pb2
 
 from millpond.api.names import NAMESPACE
-from millpond.router.resources import CDS, EDS
+from millpond.router.envoy.resources import CDS, EDS
 
 from e2e.product import Product, elastic_app
 from router.cuts import hung

@@ -12,9 +12,9 @@ import yaml
 
 from millpond import paths
 from millpond.clock import now_s
-from millpond.prom.local import find_prometheus
-from millpond.prom.process import LocalPrometheus, Scrape
-from millpond.router.authority import Lives, Trust
+from millpond.local.prometheus.process import LocalPrometheus, Scrape
+from millpond.local.prometheus.program import find_prometheus
+from millpond.router.trust.authority import Lives, Trust
 
 from e2e.product import Product, elastic_app, free_address, template
 from router.renewal import mount

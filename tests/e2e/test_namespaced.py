@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from millpond.cluster.embedded import Cluster
 from millpond.kube import paths
+from millpond.local.cluster.embedded import Cluster
 
 from e2e import roles, traffic
 from e2e.product import Product, Raw, elastic_app

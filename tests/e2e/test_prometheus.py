@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from millpond.prom.local import find_prometheus
-from millpond.prom.process import LocalPrometheus, Scrape
+from millpond.local.prometheus.process import LocalPrometheus, Scrape
+from millpond.local.prometheus.program import find_prometheus
 
 from e2e.product import Product, elastic_app
 from waiting import eventually

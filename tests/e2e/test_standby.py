@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from millpond.api.names import GATE, LEASE, NAMESPACE, ROUTERS_ANNOTATION
-from millpond.cluster.embedded import Process
-from millpond.kube.roster import load
+from millpond.lead.roster import load
+from millpond.local.cluster.embedded import Process
 
 from api.server import connect
 from e2e import traffic

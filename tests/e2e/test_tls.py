@@ -16,10 +16,10 @@ import pytest
 from click.testing import CliRunner
 
 from millpond.api.names import NAMESPACE
-from millpond.cli.operator import operator as operator_command
-from millpond.cluster.embedded import Cluster, Process
-from millpond.kube.identity import CA_SECRET, ROTATE_ANNOTATION, ROUTER_SECRET
-from millpond.router.tls import FILES
+from millpond.cli.run.operator import operator as operator_command
+from millpond.lead.identity import CA_SECRET, ROTATE_ANNOTATION, ROUTER_SECRET
+from millpond.local.cluster.embedded import Cluster, Process
+from millpond.router.trust.tls import FILES
 
 from e2e import shortlived
 from e2e.product import Product, Raw, elastic_app, free_address, reachable, template

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from millpond.cluster.embedded import Cluster, NodeSpec
+from millpond.local.cluster.embedded import Cluster, NodeSpec
 
 from e2e import traffic
 from e2e.product import GOLD, POOL, Product

@@ -11,7 +11,7 @@ import pytest
 
 from millpond import paths
 from millpond.api.template import template_hash
-from millpond.cluster.embedded import Cluster, NodeSpec
+from millpond.local.cluster.embedded import Cluster, NodeSpec
 
 from e2e import traffic
 from e2e.product import GOLD, POOL, Product, Raw

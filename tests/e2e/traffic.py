@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from millpond.cluster.embedded import Process
-from millpond.demo.accounts import faults, read_ledgers
-from millpond.demo.answers import Answer, read_answers
+from millpond.demo.requests.accounts import faults, read_ledgers
+from millpond.demo.requests.answers import Answer, read_answers
+from millpond.local.cluster.embedded import Process
 
 from e2e.product import Product, Raw, elastic_app, template
 from waiting import eventually
@@ -61,7 +61,7 @@ class Traffic:
     ) -> Iterator[Self]:
         """Flows `before_s` before the block is entered and `after_s` after it, at most `seconds` altogether.
 
-        `options`: those of millpond.demo.traffic, such as slow=0.1. `one_edition`, `one_server`: what sessions keep.
+        `options`: those of `millpond.demo.requests.traffic`, as slow=0.1. `one_edition`, `one_server`: of a session.
         """
         traffic = cls._start(product, f"web.{namespace}.test", rate, seconds, routers, options)
         try:
@@ -92,7 +92,7 @@ class Traffic:
         argv += ["--answers", str(answers), "--rate", str(rate), "--seconds", str(seconds)]
         for name, value in {"session_s": SESSION_S, **options}.items():
             argv += [f"--{name.replace('_', '-')}", str(value)]
-        command = [sys.executable, "-m", "millpond.demo.traffic", *argv]
+        command = [sys.executable, "-m", "millpond.demo.requests.traffic", *argv]
         process = product.cluster.run(f"traffic-{prefix}", command)
         return cls(product, process, out, answers, targets, prefix)
 

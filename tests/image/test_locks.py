@@ -43,7 +43,7 @@ def _names(wishes: list[str]) -> set[str]:
 def test_every_verb_loads_without_what_only_the_demo_needs() -> None:
     load = "from importlib import import_module\nfrom millpond.cli.main import VERBS\n"
     load += "for module, _ in VERBS.values(): import_module(module.partition(':')[0])\n"
-    load += "import millpond.bootstrap; print(len(VERBS))"
+    load += "import millpond.lead.bootstrap; print(len(VERBS))"
     done = subprocess.run([sys.executable, "-c", _WITHOUT + load], capture_output=True, text=True, timeout=60)
     assert (done.stdout.strip(), done.stderr) == (str(len(VERBS)), "")
 

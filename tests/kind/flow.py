@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from millpond.cluster.process import Process, launch
-from millpond.demo.accounts import faults, read_ledgers
-from millpond.demo.answers import Answer, read_answers
-from millpond.demo.tally import Outcome
+from millpond.demo.requests.accounts import faults, read_ledgers
+from millpond.demo.requests.answers import Answer, read_answers
+from millpond.demo.requests.tally import Outcome
+from millpond.local.processes.process import Process, launch
 
 from kind.shop import Shop
 from waiting import eventually
@@ -39,7 +39,7 @@ class Flow:
         argv = ["--target", shop.url, "--host", shop.host, "--rate", str(RATE), "--seconds", str(_LONGEST_S)]
         argv += ["--id-prefix", prefix, "--session-s", str(SESSION_S), "--out", str(out)]
         argv += ["--answers", str(answers)]
-        command = [sys.executable, "-m", "millpond.demo.traffic", *argv]
+        command = [sys.executable, "-m", "millpond.demo.requests.traffic", *argv]
         process = launch("traffic", command, cluster_id=prefix, log_path=folder / "traffic.log", env={})
         flow = cls(shop, process, answers, prefix, time.monotonic())
         try:

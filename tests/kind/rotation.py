@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable
 
 from millpond.api.names import NAMESPACE
-from millpond.cluster.errors import KubectlError
 from millpond.demo.kind.release import Release
-from millpond.kube.identity import CA_SECRET, ROTATE_ANNOTATION, ROUTER_SECRET, SINCE_ANNOTATION
+from millpond.lead.identity import CA_SECRET, ROTATE_ANNOTATION, ROUTER_SECRET, SINCE_ANNOTATION
+from millpond.local.errors import KubectlError
 
 from waiting import eventually
 

@@ -11,7 +11,7 @@ from millpond.demo import scenario
 from millpond.demo.kind import books
 from millpond.demo.kind.example import Example
 from millpond.demo.kind.release import Release
-from millpond.demo.served import wait_until_served
+from millpond.demo.stage.served import wait_until_served
 
 Say = Callable[[str], None]
 

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
-from millpond.kube.objects import Pod, ReplicaSet, RetireIntent
-from millpond.kube.resolve import Candidate
-from millpond.kube.world import Holdings
+from millpond.control.observe.objects import Pod, ReplicaSet, RetireIntent
+from millpond.control.observe.world import Holdings
+from millpond.control.resolve.candidates import Candidate
 
 POD = Pod(
     namespace="shop",

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from millpond.cluster.embedded import Cluster
 from millpond.kube.client import Api
+from millpond.local.cluster.embedded import Cluster
 
 from kube.fault_proxy import FaultProxy
 

@@ -13,22 +13,22 @@ from typing import Any, cast
 from millpond.api import elasticapp
 from millpond.api.names import API_VERSION, GATE, LABEL_APP, LABEL_EDITION
 from millpond.api.template import template_hash
-from millpond.cycle import Cycle
-from millpond.kube.apply import Hands
+from millpond.control.act.apply import Hands
+from millpond.control.act.editions import Editions, new_edition, replicaset_object
+from millpond.control.cycle import Cycle
+from millpond.control.drain.drains import Drains
+from millpond.control.guard.each import Each
+from millpond.control.guard.faults import Faults
+from millpond.control.learn.learner import Learner
+from millpond.control.observe.world import World
+from millpond.control.report.writer import Writer
+from millpond.control.resolve.candidates import Candidate
 from millpond.kube.cache import Reflector
 from millpond.kube.client import Api
-from millpond.kube.drains import Drains
-from millpond.kube.each import Each
-from millpond.kube.editions import Editions, new_edition, replicaset_object
 from millpond.kube.errors import Conflict
 from millpond.kube.events import Events
-from millpond.kube.faults import Faults
-from millpond.kube.learner import Learner
-from millpond.kube.resolve import Candidate
-from millpond.kube.world import World
-from millpond.kube.writer import Writer
 from millpond.router.config import AppRoutes
-from millpond.router.control import Published, RouterControl
+from millpond.router.xds.control import Published, RouterControl
 
 Raw = dict[str, Any]
 BORN, BORN_S = "2026-01-01T00:00:00Z", 1767225600.0

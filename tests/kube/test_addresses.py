@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from millpond.kube import drains
-from millpond.kube.learner import Learner
-from millpond.kube.routes import app_routes
-from millpond.router.telemetry import Collected, EndpointLoad, Known, Telemetry
+from millpond.control.drain import drains
+from millpond.control.learn.learner import Learner
+from millpond.control.routing.routes import app_routes
+from millpond.router.telemetry.collector import Collected, EndpointLoad, Known, Telemetry
 
 from kube import builders
 

@@ -9,7 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from millpond.api.hosts import spelling
-from millpond.kube.claims import (
+from millpond.control.observe.grants import ANY_EXACT, Grants, Namespace, namespace
+from millpond.control.report.status import status
+from millpond.control.resolve.candidates import Candidate, Resolver
+from millpond.control.resolve.claims import (
     MOST,
     NEVER_S,
     Claim,
@@ -19,10 +22,7 @@ from millpond.kube.claims import (
     dump,
     recorded,
 )
-from millpond.kube.grants import ANY_EXACT, Grants, Namespace, namespace
-from millpond.kube.hosts import HostBook
-from millpond.kube.resolve import Candidate, Resolver
-from millpond.kube.status import status
+from millpond.control.resolve.hosts import HostBook
 from millpond_policies.reasons import Reason
 
 from kube.builders import app as built
@@ -399,7 +399,7 @@ def test_a_settled_book_computes_nothing_anew(monkeypatch: pytest.MonkeyPatch) -
     book, resolver = HostBook(), Resolver()
     apps = {f"shop/a{n}": raw(f"a{n}", f"a{n}.test") for n in range(3)}
     calls: list[object] = []
-    monkeypatch.setattr("millpond.kube.hosts.allocate", lambda c: calls.append(c) or allocate(c))
+    monkeypatch.setattr("millpond.control.resolve.hosts.allocate", lambda c: calls.append(c) or allocate(c))
     for _ in range(3):
         book.settle(resolver.resolve(apps, {"gold": POLICY}, {"default": POOL}), Grants())
     assert len(calls) == 1

@@ -11,11 +11,11 @@ import yaml
 from kubernetes.aio.config import incluster_config
 
 from millpond.clock import steady_s
-from millpond.cluster.embedded import Cluster
-from millpond.handlers import connection
 from millpond.kube import client, login, paths
 from millpond.kube.client import Api, Object
 from millpond.kube.errors import ClusterError, Conflict, Forbidden, Invalid, NotFound, Unavailable
+from millpond.lead.handlers import connection
+from millpond.local.cluster.embedded import Cluster
 
 from kube.fault_proxy import Fault, FaultProxy, Hang, LoseAnswer, Reset, Seen, Status
 from waiting import eventually_async

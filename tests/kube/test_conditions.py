@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from millpond.kube.conditions import condition, with_condition
+from millpond.control.report.conditions import condition, with_condition
 from millpond_policies.reasons import Reason
 
 T0, T1 = 1_700_000_000.0, 1_700_000_060.0

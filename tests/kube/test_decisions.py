@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from millpond.kube.decisions import KEPT, as_text, entry, recalled, record
-from millpond_policies.actions import Because, Grow, Hold, Refused, Retire, Verdict
+from millpond.control.report.decisions import KEPT, as_text, entry, recalled, record
 from millpond_policies.reasons import Reason
+from millpond_policies.world.actions import Because, Grow, Hold, Refused, Retire, Verdict
 
 T0 = 1_700_000_000.0
 STEADY = Because(reason=Reason.STEADY, servers=2, wanted=2, needed=2, inputs=(("rate_rps", 41.234),))

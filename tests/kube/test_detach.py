@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from millpond.kube import paths, stopping
+from millpond.cli.detach import stopping
+from millpond.cli.detach.plain import DETACHED_ANNOTATION, loosened, manifest, note, replicas_without, service
+from millpond.cli.detach.stopping import StillRuns
+from millpond.kube import paths
 from millpond.kube.client import Api
 from millpond.kube.lease import LeaderLease
-from millpond.kube.plain import DETACHED_ANNOTATION, loosened, manifest, note, replicas_without, service
-from millpond.kube.stopping import StillRuns
 
 from waiting import eventually_async
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from millpond.kube.each import AT_ONCE, PER_NAMESPACE, Each
+from millpond.control.guard.each import AT_ONCE, PER_NAMESPACE, Each
+from millpond.control.guard.faults import Faults
 from millpond.kube.errors import Unavailable
-from millpond.kube.faults import Faults
 
 from kube.tenants import NOISY, QUIET, Tenants, cluster
 from waiting import eventually_async

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from millpond.cli.explain import explain
-from millpond.cluster.embedded import Cluster
+from millpond.cli.show.explain import explain
+from millpond.control.report.conditions import with_condition
+from millpond.control.report.decisions import record
 from millpond.kube import paths
 from millpond.kube.client import Api, Object
-from millpond.kube.conditions import with_condition
-from millpond.kube.decisions import record
-from millpond_policies.actions import Because, Grow, Refused
+from millpond.local.cluster.embedded import Cluster
 from millpond_policies.reasons import Reason
+from millpond_policies.world.actions import Because, Grow, Refused
 
 pytestmark = pytest.mark.integration
 T0 = 1_700_000_000.0

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from millpond import cycle
-from millpond.kube import writer
-from millpond.kube.editions import Editions
-from millpond.kube.faults import PER_APP, SHOWN_S, SILENCE_S, Faults
-from millpond.kube.learner import Learner
-from millpond.kube.resolve import Resolver
-from millpond.metrics import Metrics
+from millpond.control import cycle
+from millpond.control.act.editions import Editions
+from millpond.control.guard.faults import PER_APP, SHOWN_S, SILENCE_S, Faults
+from millpond.control.learn.learner import Learner
+from millpond.control.report import writer
+from millpond.control.report.metrics import Metrics
+from millpond.control.resolve.candidates import Resolver
 
 from kube.tenants import NOISY, QUIET, Tenants, cluster
 

@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from millpond.cluster.embedded import Cluster
-from millpond.handlers import KopfThread
-from millpond.kube import objects, paths
+from millpond.control.observe import objects
+from millpond.kube import paths
 from millpond.kube.cache import Reflector
 from millpond.kube.client import Api, Object
 from millpond.kube.decode import TOO_DEEP
 from millpond.kube.login import Login
+from millpond.lead.handlers import KopfThread
+from millpond.local.cluster.embedded import Cluster
 
 from kube.fault_proxy import FaultProxy, Status
 from waiting import eventually_async

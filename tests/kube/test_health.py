@@ -7,11 +7,11 @@ from typing import Any
 import aiohttp
 import pytest
 
-from millpond.health import Finding, Health, Heartbeat
+from millpond.control.report.metrics import Metrics
 from millpond.kube import paths
 from millpond.kube.cache import Reflector
 from millpond.kube.client import Api
-from millpond.metrics import Metrics
+from millpond.lead.health import Finding, Health, Heartbeat
 
 from kube.fault_proxy import FaultProxy
 from waiting import eventually_async

@@ -6,14 +6,14 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from millpond.kube import rollouts
-from millpond.kube.knowledge import Knowledge
-from millpond.kube.observe import app_view
-from millpond.kube.routes import app_routes
+from millpond.control.learn.knowledge import Knowledge
+from millpond.control.resolve import rollouts
+from millpond.control.routing.routes import app_routes
+from millpond.control.snapshot.apps import app_view
 from millpond.router.config import fault
-from millpond_policies.model import Snapshot
-from millpond_policies.persistence import VALUES
+from millpond_policies.learn.persistence import VALUES
 from millpond_policies.plan import plan
+from millpond_policies.world.model import Snapshot
 
 from kube.builders import app, edition, holdings, sibling
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from millpond.api.names import NAMESPACE
-from millpond.cluster.embedded import Cluster, KubectlError
 from millpond.kube import paths
 from millpond.kube.client import Api, Object
 from millpond.kube.errors import Conflict, Forbidden, Invalid
-from millpond.kube.identity import CA_SECRET, ROTATE_ANNOTATION, ROUTER_SECRET, Identity, service_names
-from millpond.router.authority import Lives, Signed, router_identity
+from millpond.lead.identity import CA_SECRET, ROTATE_ANNOTATION, ROUTER_SECRET, Identity, service_names
+from millpond.local.cluster.embedded import Cluster, KubectlError
+from millpond.router.trust.authority import Lives, Signed, router_identity
 
 pytestmark = pytest.mark.integration
 DAY_S = 86_400.0

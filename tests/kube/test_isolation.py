@@ -17,12 +17,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from millpond.api.names import RETIRE_ANNOTATION
-from millpond.kube import objects
+from millpond.control.observe import objects
+from millpond.control.observe.objects import DECISION_ANNOTATION, RetireIntent
 from millpond.kube.decode import DEEPEST, TOO_DEEP, cut, decoded, shallow
-from millpond.kube.objects import DECISION_ANNOTATION, RetireIntent
 from millpond.router.config import cluster_name
-from millpond.router.telemetry import Collected, EditionSecond
-from millpond_policies.histogram import BOUNDS_MS
+from millpond.router.telemetry.collector import Collected, EditionSecond
+from millpond_policies.learn.histogram import BOUNDS_MS
 
 from kube.hostile import TEXTS, changed, decisions, intents, json_values, paths
 from kube.tenants import NOISY, QUIET, Tenants, cluster

@@ -9,7 +9,7 @@ import pytest
 from millpond.api.names import LABEL_LEADER
 from millpond.kube import paths
 from millpond.kube.client import Api
-from millpond.kube.leaderlabel import LeaderLabel
+from millpond.lead.leaderlabel import LeaderLabel
 
 from kube.fault_proxy import FaultProxy, Status
 from waiting import eventually_async

@@ -1,4 +1,4 @@
-from millpond.metrics import GONE_KEPT, AppFigures, Metrics
+from millpond.control.report.metrics import GONE_KEPT, AppFigures, Metrics
 from millpond_policies.reasons import Reason
 
 

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from millpond.kube import troubles
-from millpond.kube.objects import pod, replicaset
-from millpond.kube.obstacles import obstacle
-from millpond.kube.refusals import refusal
-from millpond.kube.refused import Refused
-from millpond.kube.resolve import Problem
-from millpond.kube.world import Holdings
+from millpond.control.act.refused import Refused
+from millpond.control.observe import troubles
+from millpond.control.observe.objects import pod, replicaset
+from millpond.control.observe.obstacles import obstacle
+from millpond.control.observe.refusals import refusal
+from millpond.control.observe.world import Holdings
+from millpond.control.resolve.candidates import Problem
 from millpond_policies.reasons import Reason
 
 from kube.builders import POD, SET, edition, sibling

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from millpond.kube.claims import NEVER_S, Claim, Record
-from millpond.kube.resolve import Candidate
-from millpond.kube.routes import app_routes, edition_cookies
+from millpond.control.resolve.candidates import Candidate
+from millpond.control.resolve.claims import NEVER_S, Claim, Record
+from millpond.control.routing.routes import app_routes, edition_cookies
 from millpond.router.config import EDITION_COOKIE, Pins
 
 from kube.builders import POD, app, edition, holdings

@@ -2,9 +2,9 @@
 
 import pytest
 
-from millpond.kube.objects import RetireIntent
-from millpond.kube.quiet import Quiet, Sample
-from millpond.kube.retire import Step
+from millpond.control.drain.quiet import Quiet, Sample
+from millpond.control.drain.retire import Step
+from millpond.control.observe.objects import RetireIntent
 
 START_S = 1000.0
 INTENT = RetireIntent(

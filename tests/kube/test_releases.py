@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from millpond.cli.releases import Edit, Missing, Releases, said
 from millpond.kube import paths
 from millpond.kube.client import Api, Object
 from millpond.kube.errors import ClusterError, Conflict, Unavailable
-from millpond.kube.releases import Edit, Missing, Releases, said
 
 from kube.fault_proxy import FaultProxy, Hang, LoseAnswer, Reset, Seen, Status
 from waiting import eventually_async

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from millpond.kube.objects import Pod, RetireIntent
-from millpond.kube.retire import (
+from millpond.control.drain.retire import (
     LOWEST_COST,
     Step,
     next_cost,
@@ -14,6 +13,7 @@ from millpond.kube.retire import (
     order_is_void,
     wrong_one_died,
 )
+from millpond.control.observe.objects import Pod, RetireIntent
 
 from kube.builders import SET, retiring, sibling
 

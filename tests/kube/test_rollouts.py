@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 
 from millpond.api.names import APPROVAL_ANNOTATION, SUBMITTER_ANNOTATION
-from millpond.kube import rollouts
-from millpond.kube.editions import new_edition
-from millpond.kube.resolve import Candidate
-from millpond.kube.routes import app_routes
-from millpond.kube.status import status
-from millpond.kube.world import Holdings
+from millpond.control.act.editions import new_edition
+from millpond.control.observe.world import Holdings
+from millpond.control.report.status import status
+from millpond.control.resolve import rollouts
+from millpond.control.resolve.candidates import Candidate
+from millpond.control.routing.routes import app_routes
 from millpond.router.config import Preview
-from millpond_policies.actions import Because, Steer
 from millpond_policies.reasons import Reason
-from millpond_policies.release import Needs, Phase, Progress, Step, Way
-from millpond_policies.strategy import Strategy
+from millpond_policies.world.actions import Because, Steer
+from millpond_policies.world.release import Needs, Phase, Progress, Step, Way
+from millpond_policies.world.strategy import Strategy
 
 from kube.builders import POD, SET, app, edition, holdings, sibling
 
@@ -229,8 +229,8 @@ def test_whoever_came_by_a_header_stays_when_the_steps_go_on_by_weight() -> None
 
 
 def rolling_out(candidate: Candidate, *verdicts: Steer) -> tuple[str, str]:
-    from millpond.kube.knowledge import Knowledge
-    from millpond.kube.observe import app_view
+    from millpond.control.learn.knowledge import Knowledge
+    from millpond.control.snapshot.apps import app_view
 
     held = both()
     view = app_view(candidate, held, Knowledge(), {}, NOW_S)
@@ -269,8 +269,8 @@ def test_events(before: Progress | None, after: Progress, event: Reason | None) 
 
 
 def test_a_server_that_hangs_in_its_deletion_on_a_dead_node_holds_nothing_up() -> None:
-    from millpond.kube.knowledge import Knowledge
-    from millpond.kube.observe import app_view
+    from millpond.control.learn.knowledge import Knowledge
+    from millpond.control.snapshot.apps import app_view
 
     leaving = sibling("b", deleting=True, gone_by_s=NOW_S)
     held = holdings(POD, leaving)
@@ -283,8 +283,8 @@ def test_a_server_that_hangs_in_its_deletion_on_a_dead_node_holds_nothing_up() -
 
 def test_an_edition_that_was_refused_changes_nothing() -> None:
     """For instance: a kept edition of that name has another template, which nobody asked for."""
-    from millpond.kube.knowledge import Knowledge
-    from millpond.kube.observe import viewed
+    from millpond.control.learn.knowledge import Knowledge
+    from millpond.control.snapshot.apps import viewed
 
     named = rolling(None)
     for refused, wanted in ((False, "v2"), (True, "v1")):

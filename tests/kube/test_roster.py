@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millpond.kube.roster import Roster, load, roster
+from millpond.lead.roster import Roster, load, roster
 
 NAMES = st.text(max_size=20)
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from millpond.cluster.embedded import Cluster
 from millpond.kube import paths
 from millpond.kube.client import Api
-from millpond.kube.routerpods import RouterPods, router_pod
-from millpond.router.liveness import Presence
+from millpond.lead.routerpods import RouterPods, router_pod
+from millpond.local.cluster.embedded import Cluster
+from millpond.router.xds.liveness import Presence
 
 from waiting import eventually_async
 

@@ -4,18 +4,18 @@ from dataclasses import replace
 
 import pytest
 
-from millpond.kube.claims import Claim
-from millpond.kube.gates import wanted_gate
-from millpond.kube.grants import Grants
-from millpond.kube.hosts import HostBook
-from millpond.kube.objects import Pod, RetireIntent
-from millpond.kube.obstacles import Obstacle
-from millpond.kube.resolve import Contest, Problem, Resolver
-from millpond.kube.routes import app_routes
-from millpond.kube.status import status
-from millpond_policies.actions import Because, Grow, Hold
-from millpond_policies.model import App, EditionView, Goal, GoalKind, Server, ServerState
+from millpond.control.observe.grants import Grants
+from millpond.control.observe.objects import Pod, RetireIntent
+from millpond.control.observe.obstacles import Obstacle
+from millpond.control.report.status import status
+from millpond.control.resolve.candidates import Contest, Problem, Resolver
+from millpond.control.resolve.claims import Claim
+from millpond.control.resolve.hosts import HostBook
+from millpond.control.routing.gates import wanted_gate
+from millpond.control.routing.routes import app_routes
 from millpond_policies.reasons import Reason
+from millpond_policies.world.actions import Because, Grow, Hold
+from millpond_policies.world.model import App, EditionView, Goal, GoalKind, Server, ServerState
 
 from kube.builders import POD, app, holdings, retiring, sibling
 

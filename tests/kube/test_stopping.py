@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from millpond.kube import stopping
+from millpond.cli.detach import stopping
 
 Raw = dict[str, Any]
 

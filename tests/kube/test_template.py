@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from millpond.kube.template import PRESTOP_S, server_template
+from millpond.control.act.template import PRESTOP_S, server_template
 
 from kube.builders import app
 

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from millpond.api.elasticapp import ElasticAppSpec
 from millpond.api.protocol import Protocol
 from millpond.api.sla import Source
-from millpond.kube.drains import _Victim
-from millpond.kube.grants import Grants
-from millpond.kube.hosts import HostBook
-from millpond.kube.observe import is_paused
-from millpond.kube.resolve import Candidate, Resolver
-from millpond.kube.routes import app_routes
-from millpond.kube.salvage import salvaged
+from millpond.control.drain.drains import _Victim
+from millpond.control.observe.grants import Grants
+from millpond.control.resolve.candidates import Candidate, Resolver
+from millpond.control.resolve.hosts import HostBook
+from millpond.control.resolve.salvage import salvaged
+from millpond.control.routing.routes import app_routes
+from millpond.control.snapshot.apps import is_paused
 from millpond_policies.reasons import Reason
 
 from kube.builders import app, edition, holdings, retiring, sibling

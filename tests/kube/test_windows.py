@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from millpond.api.windows import ChangeWindow
-from millpond.kube.windows import check_zone, opens
+from millpond.control.resolve.windows import check_zone, opens
 
 BERLIN, UTC = "Europe/Berlin", "UTC"
 

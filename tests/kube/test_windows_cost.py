@@ -7,7 +7,7 @@ from unittest.mock import patch
 import pytest
 
 from millpond.api.windows import ChangeWindow
-from millpond.kube import rollouts, windows
+from millpond.control.resolve import rollouts, windows
 
 from kube.builders import app
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from millpond.cluster.embedded import Cluster, NodeSpec
-from millpond.node import kubeconfig
+from millpond.local.cluster.embedded import Cluster, NodeSpec
+from millpond.local.node import kubeconfig
 
 from node.onnode import NODE, Pods
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from millpond.cluster.embedded import Cluster, NodeSpec
+from millpond.local.cluster.embedded import Cluster, NodeSpec
 
 from waiting import eventually
 

@@ -6,7 +6,7 @@ from datetime import datetime
 import httpx
 import pytest
 
-from millpond.node import kubeconfig
+from millpond.local.node import kubeconfig
 
 from node.onnode import NODE, Json, Pods, container, is_ready, running, shell, status_of
 from waiting import eventually

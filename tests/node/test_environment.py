@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from millpond.node import environment
-from millpond.node.api import ApiError
-from millpond.node.downward import Facts
-from millpond.node.environment import ConfigError
+from millpond.local.node.api import ApiError
+from millpond.local.node.containers import environment
+from millpond.local.node.containers.environment import ConfigError
+from millpond.local.node.pods.downward import Facts
 
 FACTS = Facts(
     pod={

@@ -1,6 +1,6 @@
 import pytest
 
-from millpond.node.expansion import expand
+from millpond.local.node.containers.expansion import expand
 
 KNOWN = {"A": "one", "B": "$(A)", "x.y": "dotted"}
 

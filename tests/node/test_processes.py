@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from millpond.node import processes, proctable
-from millpond.node.processes import Process
+from millpond.local.node.containers import processes
+from millpond.local.node.containers.processes import Process
+from millpond.local.node.figures import proctable
 
 from waiting import eventually
 

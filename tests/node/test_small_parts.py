@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from millpond.node import kubeconfig, logs, quantity, support
-from millpond.node.addresses import Addresses, NoAddress
-from millpond.node.logtimes import LogKeeper, LogTimes, stamped
+from millpond.local.node import kubeconfig
+from millpond.local.node.containers import logs
+from millpond.local.node.containers.logtimes import LogKeeper, LogTimes, stamped
+from millpond.local.node.pods import quantity, support
+from millpond.local.node.pods.addresses import Addresses, NoAddress
 
 BLOCK = IPv4Network("127.9.9.0/29")  # .1 is the node's, .2 to .6 are for pods
 

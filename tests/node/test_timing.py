@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from millpond.node.backoff import Backoff
-from millpond.node.probes import Probe, Streak
+from millpond.local.node.containers.backoff import Backoff
+from millpond.local.node.containers.probes import Probe, Streak
 
 
 def _waits(ends_s: list[float]) -> list[float]:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from millpond.node.api import Api
-from millpond.node.watching import watch_pods
+from millpond.local.node.api import Api
+from millpond.local.node.watching import watch_pods
 
 
 class Server:

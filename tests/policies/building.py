@@ -3,12 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
-from millpond_policies.actions import CancelRetire, CancelStarting, Grow, Hold, Retire, Steer, Verdict
-from millpond_policies.capacity import Capacity
 from millpond_policies.goals import Goal, GoalKind
-from millpond_policies.learning import Memory, Sample, learn
-from millpond_policies.model import App, EditionView, Freshness, Server, ServerState, Snapshot
+from millpond_policies.learn.capacity import Capacity
+from millpond_policies.learn.learning import Memory, Sample, learn
 from millpond_policies.plan import plan
+from millpond_policies.world.actions import CancelRetire, CancelStarting, Grow, Hold, Retire, Steer, Verdict
+from millpond_policies.world.model import App, EditionView, Freshness, Server, ServerState, Snapshot
 
 NOW = 1_700_000_000.0
 GOAL = Goal(kind=GoalKind.AVERAGE, target_ms=300.0)

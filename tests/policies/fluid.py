@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
-from millpond_policies.actions import CancelRetire, CancelStarting, Grow, Retire
-from millpond_policies.curve import Curve
 from millpond_policies.goals import Goal, GoalKind
-from millpond_policies.learning import Memory, Sample, learn, learn_start
-from millpond_policies.model import App, EditionView, Freshness, Server, ServerState, Snapshot
+from millpond_policies.learn.curve import Curve
+from millpond_policies.learn.learning import Memory, Sample, learn, learn_start
 from millpond_policies.plan import plan
+from millpond_policies.world.actions import CancelRetire, CancelStarting, Grow, Retire
+from millpond_policies.world.model import App, EditionView, Freshness, Server, ServerState, Snapshot
 
 GOAL = Goal(kind=GoalKind.AVERAGE, target_ms=300)
 CURVE = Curve(base_ms=100, tail_ms=100, peak_rps=20, slots=1)

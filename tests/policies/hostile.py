@@ -6,8 +6,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from millpond_policies.histogram import BOUNDS_MS
-from millpond_policies.learning import Sample
+from millpond_policies.learn.histogram import BOUNDS_MS
+from millpond_policies.learn.learning import Sample
 
 from policies.building import NOW, sample
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from millpond_policies.actions import CancelRetire, CancelStarting, Grow, Hold, Retire, Steer, Verdict
-from millpond_policies.model import App, EditionView, Freshness, Server, ServerState
 from millpond_policies.plan import judge
-from millpond_policies.release import Evidence, Phase, Progress, Way
-from millpond_policies.strategy import Strategy
+from millpond_policies.world.actions import CancelRetire, CancelStarting, Grow, Hold, Retire, Steer, Verdict
+from millpond_policies.world.model import App, EditionView, Freshness, Server, ServerState
+from millpond_policies.world.release import Evidence, Phase, Progress, Way
+from millpond_policies.world.strategy import Strategy
 
 from policies.building import NOW, after_load, app, server, serving
 

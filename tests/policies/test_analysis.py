@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 import pytest
 
-from millpond_policies.analysis import Outcome, judge
 from millpond_policies.goals import Goal, GoalKind
-from millpond_policies.histogram import BOUNDS_MS
+from millpond_policies.learn.histogram import BOUNDS_MS
 from millpond_policies.reasons import Reason
-from millpond_policies.release import Evidence
+from millpond_policies.rollouts.analysis import Outcome, judge
+from millpond_policies.world.release import Evidence
 
 from policies.swapping import seen
 

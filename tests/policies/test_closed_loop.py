@@ -6,11 +6,11 @@ from math import sin
 
 import pytest
 
-from millpond_policies.actions import Grow, Retire
 from millpond_policies.goals import Goal
-from millpond_policies.learning import Memory, Sample, learn_start
-from millpond_policies.model import Freshness
+from millpond_policies.learn.learning import Memory, Sample, learn_start
 from millpond_policies.reasons import Reason
+from millpond_policies.world.actions import Grow, Retire
+from millpond_policies.world.model import Freshness
 
 from policies.fluid import Fluid
 from policies.stations import Kind

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from millpond_policies.combined import combined
-from millpond_policies.learning import Memory, learn
-from millpond_policies.model import EditionView, Freshness
-from millpond_policies.sizing import size
+from millpond_policies.learn.learning import Memory, learn
+from millpond_policies.size.combined import combined
+from millpond_policies.size.sizing import size
+from millpond_policies.world.model import EditionView, Freshness
 
 from policies.building import FOUR_SLOTS, GOAL, NOW, app, sample, serving
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from millpond_policies.curve import Curve, peak_from
 from millpond_policies.goals import Goal
+from millpond_policies.learn.curve import Curve, peak_from
 
 from policies.world import average, percentile
 

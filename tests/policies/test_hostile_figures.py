@@ -9,19 +9,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from millpond_policies import analysis
-from millpond_policies.actions import CancelStarting, Retire, Verdict
-from millpond_policies.capacity import Capacity
 from millpond_policies.goals import Goal, GoalKind
-from millpond_policies.histogram import percentile_ms
-from millpond_policies.learning import Memory, Sample, learn, learn_start
-from millpond_policies.model import App, Freshness, Mode, Snapshot
-from millpond_policies.persistence import VALUES
+from millpond_policies.learn.capacity import Capacity
+from millpond_policies.learn.histogram import percentile_ms
+from millpond_policies.learn.learning import Memory, Sample, learn, learn_start
+from millpond_policies.learn.persistence import VALUES
+from millpond_policies.learn.sample import sound
 from millpond_policies.plan import plan
 from millpond_policies.reasons import Reason
-from millpond_policies.release import Evidence, Phase, Progress, Step, Way
-from millpond_policies.sample import sound
-from millpond_policies.strategy import Strategy
+from millpond_policies.rollouts import analysis
+from millpond_policies.world.actions import CancelStarting, Retire, Verdict
+from millpond_policies.world.model import App, Freshness, Mode, Snapshot
+from millpond_policies.world.release import Evidence, Phase, Progress, Step, Way
+from millpond_policies.world.strategy import Strategy
 
 from policies.building import FOUR_SLOTS, NOW, after_load, app, sample, serving
 from policies.hostile import figures, histograms, seconds

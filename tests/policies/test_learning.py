@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from millpond_policies.capacity import Capacity, Model
-from millpond_policies.histogram import BOUNDS_MS
-from millpond_policies.learning import Memory, learn, learn_start
+from millpond_policies.learn.capacity import Capacity, Model
+from millpond_policies.learn.histogram import BOUNDS_MS
+from millpond_policies.learn.learning import Memory, learn, learn_start
 
 from policies.building import FOUR_SLOTS, GOAL, NOW, after_load, sample
 from policies.world import Kind, World, average, percentile, steps

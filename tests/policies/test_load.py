@@ -5,8 +5,8 @@ from random import Random
 
 import pytest
 
-from millpond_policies.learning import Memory, learn, learn_start
-from millpond_policies.load import Load
+from millpond_policies.learn.learning import Memory, learn, learn_start
+from millpond_policies.learn.load import Load
 
 from policies.building import GOAL, NOW, sample
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from millpond_policies.actions import Because, Retire
-from millpond_policies.model import App, EditionView, Server, ServerState
-from millpond_policies.moves import choose_victims, down, up
 from millpond_policies.reasons import Reason
+from millpond_policies.size.moves import choose_victims, down, up
+from millpond_policies.world.actions import Because, Retire
+from millpond_policies.world.model import App, EditionView, Server, ServerState
 
 from policies.building import NOW, app, said, server
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from millpond_policies.actions import CancelRetire, CancelStarting, Grow, Hold, Retire, Verdict
 from millpond_policies.goals import Goal, GoalKind
-from millpond_policies.learning import Memory, learn
-from millpond_policies.model import App, EditionView, Freshness, Mode, Server, ServerState, Snapshot
+from millpond_policies.learn.learning import Memory, learn
 from millpond_policies.plan import after, plan
+from millpond_policies.world.actions import CancelRetire, CancelStarting, Grow, Hold, Retire, Verdict
+from millpond_policies.world.model import App, EditionView, Freshness, Mode, Server, ServerState, Snapshot
 
 from policies.building import FOUR_SLOTS, NOW, sample
 from policies.stations import Kind

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from millpond_policies.actions import Grow, Hold, Retire, Steer
-from millpond_policies.model import EditionView, Freshness, Mode, ServerState
 from millpond_policies.reasons import Reason
-from millpond_policies.release import Evidence, Needs, Phase, Step
-from millpond_policies.strategy import Strategy
+from millpond_policies.world.actions import Grow, Hold, Retire, Steer
+from millpond_policies.world.model import EditionView, Freshness, Mode, ServerState
+from millpond_policies.world.release import Evidence, Needs, Phase, Step
+from millpond_policies.world.strategy import Strategy
 
 from policies.building import after_load
 from policies.swapping import (

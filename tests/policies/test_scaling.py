@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from millpond_policies.actions import CancelStarting
-from millpond_policies.doubt import Doubt
 from millpond_policies.goals import Goal, GoalKind
-from millpond_policies.learning import Memory, learn
-from millpond_policies.model import App, Freshness, Mode, ServerState, Snapshot
+from millpond_policies.learn.doubt import Doubt
+from millpond_policies.learn.learning import Memory, learn
 from millpond_policies.plan import plan
 from millpond_policies.reasons import Reason
+from millpond_policies.world.actions import CancelStarting
+from millpond_policies.world.model import App, Freshness, Mode, ServerState, Snapshot
 
 from policies.building import FOUR_SLOTS, NOW, after_load, app, only, said, sample, server, serving, verdicts
 

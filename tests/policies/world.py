@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from millpond_policies.actions import CancelRetire, CancelStarting, Grow, Hold, Retire, Verdict
 from millpond_policies.goals import Goal, GoalKind
-from millpond_policies.histogram import BOUNDS_MS
-from millpond_policies.learning import Memory, Sample, learn, learn_start
-from millpond_policies.model import App, EditionView, Freshness, Mode, Server, ServerState, Snapshot
+from millpond_policies.learn.histogram import BOUNDS_MS
+from millpond_policies.learn.learning import Memory, Sample, learn, learn_start
 from millpond_policies.plan import plan
+from millpond_policies.world.actions import CancelRetire, CancelStarting, Grow, Hold, Retire, Verdict
+from millpond_policies.world.model import App, EditionView, Freshness, Mode, Server, ServerState, Snapshot
 
 from policies.stations import Kind, Shared, Slots, draw_s
 

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from millpond.prom.process import LocalPrometheus, Scrape
+from millpond.local.prometheus.process import LocalPrometheus, Scrape
 from millpond.prom.reader import PromReader
 
 from prom.exporter import Exporter

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from millpond.prom.local import find_prometheus
-from millpond.prom.process import LocalPrometheus
+from millpond.local.prometheus.process import LocalPrometheus
+from millpond.local.prometheus.program import find_prometheus
 
 
 def program() -> Path:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from millpond.prom.buckets import histogram
-from millpond_policies.histogram import BOUNDS_MS, percentile_ms
+from millpond_policies.learn.histogram import BOUNDS_MS, percentile_ms
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from millpond.kube.measure import _observed
+from millpond.control.learn.measure import _observed
 from millpond.prom.buckets import histogram
 from millpond.prom.errors import PromError
 from millpond.prom.reader import Series, _series
 from millpond.prom.response import response_time
 from millpond.prom.servers import server_usage
-from millpond_policies.histogram import BOUNDS_MS
-from millpond_policies.learning import Sample
-from millpond_policies.sample import sound
+from millpond_policies.learn.histogram import BOUNDS_MS
+from millpond_policies.learn.learning import Sample
+from millpond_policies.learn.sample import sound
 
 NOW = 1_700_000_000.0
 PARTS = ("at", "samples", "requests", "measured", "total", "errors", "reporting", "before", "expected")

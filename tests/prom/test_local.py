@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from millpond import download
-from millpond.download import DownloadError, fetch
-from millpond.prom import local
+from millpond.local import download
+from millpond.local.download import DownloadError, fetch
+from millpond.local.prometheus import program as local
 
 PROGRAM = b"#!/bin/sh\necho 'prometheus, version 2.42.0 (of a test)'\n"
 

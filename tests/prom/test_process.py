@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from millpond.local.prometheus.process import LocalPrometheus, Scrape
 from millpond.prom.errors import PromUnavailable
-from millpond.prom.process import LocalPrometheus, Scrape
 from millpond.prom.reader import PromReader
 
 from prom.running import program, running

@@ -11,8 +11,8 @@ from typing import TypeVar
 
 from cryptography import x509
 
-from millpond.router.authority import Signed
-from millpond.router.process import RouterProcess
+from millpond.router.process.envoy import RouterProcess
+from millpond.router.trust.authority import Signed
 
 from router.world import World
 

@@ -11,10 +11,10 @@ from urllib.parse import quote
 
 import pytest
 
-from millpond.router import ask as asking
 from millpond.router.config import Endpoint
-from millpond.router.process import RouterProcess
-from millpond.router.telemetry import EndpointLoad
+from millpond.router.process.envoy import RouterProcess
+from millpond.router.telemetry import ask as asking
+from millpond.router.telemetry.collector import EndpointLoad
 
 from router.world import FAMILIES, Server, World, app
 from waiting import eventually

@@ -1,6 +1,6 @@
 """What the authority of the line between operator and routers issues, and when."""
 
-from millpond.router.authority import Lives, Signed, Trust, router_identity
+from millpond.router.trust.authority import Lives, Signed, Trust, router_identity
 
 NAMESPACE = "millpond-system"
 NAMES = ("localhost", "127.0.0.1")

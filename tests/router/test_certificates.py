@@ -15,11 +15,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from millpond.api.protocol import Protocol
-from millpond.cli.router import router as router_command
+from millpond.cli.run.router import router as router_command
 from millpond.clock import now_s
-from millpond.router.authority import Lives, Signed, Trust
-from millpond.router.certificates import find
-from millpond.router.process import RouterProcess
+from millpond.router.process.envoy import RouterProcess
+from millpond.router.trust.authority import Lives, Signed, Trust
+from millpond.router.trust.certificates import find
 
 from router.grpcworld import COUNT, GrpcServer, channel, echo
 from router.renewal import end, ends, mount, requests

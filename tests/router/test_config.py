@@ -3,7 +3,7 @@
 import pytest
 
 from millpond.api.protocol import Protocol
-from millpond.kube.routes import app_routes
+from millpond.control.routing.routes import app_routes
 from millpond.router.config import (
     AppRoutes,
     EditionRoute,
@@ -14,7 +14,7 @@ from millpond.router.config import (
     cluster_name,
     fault,
 )
-from millpond.router.target import Board
+from millpond.router.xds.target import Board
 
 from kube import builders as apps
 from router.world import app

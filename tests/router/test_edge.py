@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from millpond.router.config import AppRoutes, EditionRoute, Match, Preview
-from millpond.router.process import RouterProcess
+from millpond.router.process.envoy import RouterProcess
 
 from router.test_streams import EVENTS, StreamServer
 from router.world import HOST, Server, World, app, editions

@@ -10,9 +10,9 @@ import pytest
 from millpond.api.protocol import Protocol
 from millpond.clock import now_s
 from millpond.router.config import AppRoutes, EditionRoute, Endpoint, cluster_name
-from millpond.router.control import RouterControl
-from millpond.router.process import RouterProcess
-from millpond.router.telemetry import Collected, EditionSecond
+from millpond.router.process.envoy import RouterProcess
+from millpond.router.telemetry.collector import Collected, EditionSecond
+from millpond.router.xds.control import RouterControl
 
 from router.grpcworld import BREAK, COUNT, ECHO, FAIL, GrpcServer, channel, echo, status
 from router.test_streams import StreamServer

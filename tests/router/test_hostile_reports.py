@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
-from millpond.kube.knowledge import from_routers
-from millpond.router.ask import _loads
-from millpond.router.otlp import _NOTES, decode
-from millpond.router.telemetry import Collected, Known, Telemetry
-from millpond_policies.histogram import BOUNDS_MS
-from millpond_policies.learning import Sample, learn
-from millpond_policies.sample import sound
+from millpond.control.learn.knowledge import from_routers
+from millpond.router.telemetry.ask import _loads
+from millpond.router.telemetry.collector import Collected, Known, Telemetry
+from millpond.router.telemetry.otlp import _NOTES, decode
+from millpond_policies.learn.histogram import BOUNDS_MS
+from millpond_policies.learn.learning import Sample, learn
+from millpond_policies.learn.sample import sound
 
 from policies.building import FOUR_SLOTS, GOAL
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from millpond.router.limits import heap_bytes
+from millpond.router.envoy.limits import heap_bytes
 
 GIB = 1 << 30
 V2, V1 = "sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory/memory.limit_in_bytes"

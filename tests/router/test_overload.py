@@ -12,8 +12,8 @@ import aiohttp
 import pytest
 
 from millpond.router.config import Endpoint
-from millpond.router.limits import Limits
-from millpond.router.process import RouterProcess
+from millpond.router.envoy.limits import Limits
+from millpond.router.process.envoy import RouterProcess
 
 from router.test_edge import Sink
 from router.world import HOST, Server, World, app, free_port

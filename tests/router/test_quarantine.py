@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from millpond.router import router as router_module
-from millpond.router import target
 from millpond.router.config import AppRoutes, EditionRoute, Endpoint, Match
+from millpond.router.xds import router as router_module
+from millpond.router.xds import target
 
 from router.world import HOST, Server, World, app, editions
 

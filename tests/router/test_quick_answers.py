@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from millpond.kube.knowledge import from_routers
-from millpond_policies.histogram import add
-from millpond_policies.learning import Memory, Sample, learn
-from millpond_policies.model import Snapshot
+from millpond.control.learn.knowledge import from_routers
+from millpond_policies.learn.histogram import add
+from millpond_policies.learn.learning import Memory, Sample, learn
 from millpond_policies.plan import plan
+from millpond_policies.world.model import Snapshot
 
 from policies.building import GOAL
 from policies.building import app as sized

@@ -10,8 +10,8 @@ from envoy.config.core.v3 import base_pb2
 from envoy.service.discovery.v3 import discovery_pb2
 
 from millpond.router.config import EditionRoute
-from millpond.router.liveness import Presence
-from millpond.router.resources import CDS
+from millpond.router.envoy.resources import CDS
+from millpond.router.xds.liveness import Presence
 
 from router.cuts import cuttable
 from router.world import World, app, editions, free_port

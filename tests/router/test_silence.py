@@ -13,8 +13,8 @@ from envoy.service.discovery.v3 import discovery_pb2
 
 from millpond.clock import steady_s
 from millpond.router.config import AppRoutes, Endpoint
-from millpond.router.liveness import Patience, Presence, Sign, Silence, look
-from millpond.router.resources import CDS, EDS
+from millpond.router.envoy.resources import CDS, EDS
+from millpond.router.xds.liveness import Patience, Presence, Sign, Silence, look
 
 from router.cuts import cuttable, hung, vanished
 from router.world import World, app

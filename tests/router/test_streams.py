@@ -9,10 +9,10 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from millpond.router import process
 from millpond.router.config import AppRoutes, EditionRoute, Endpoint, Preview, cluster_name
-from millpond.router.process import RouterProcess
-from millpond.router.telemetry import Collected, EndpointLoad
+from millpond.router.process import envoy as process
+from millpond.router.process.envoy import RouterProcess
+from millpond.router.telemetry.collector import Collected, EndpointLoad
 
 from router.world import HOST, Server, World, app, editions, free_port
 

@@ -6,8 +6,8 @@ import pytest
 
 from millpond.clock import now_s, steady_s
 from millpond.ports import free_port
-from millpond.router.control import RouterControl
-from millpond.router.liveness import Patience
+from millpond.router.xds.control import RouterControl
+from millpond.router.xds.liveness import Patience
 
 from router.cuts import hung
 from router.world import World, app

@@ -8,8 +8,8 @@ import time
 import pytest
 
 from millpond.router.config import cluster_name
-from millpond.router.telemetry import Collected, EditionSecond
-from millpond_policies import histogram
+from millpond.router.telemetry.collector import Collected, EditionSecond
+from millpond_policies.learn import histogram
 
 from router.world import FAMILIES, Answer, World, app
 

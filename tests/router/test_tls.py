@@ -10,12 +10,12 @@ import grpc
 import pytest
 from click.testing import CliRunner
 
-from millpond.cli.router import router as router_command
+from millpond.cli.run.router import router as router_command
 from millpond.clock import now_s
-from millpond.router.authority import Lives, Signed, Trust, router_identity
-from millpond.router.control import RouterControl
-from millpond.router.process import RouterProcess
-from millpond.router.tls import ServerTls, plain_allowed
+from millpond.router.process.envoy import RouterProcess
+from millpond.router.trust.authority import Lives, Signed, Trust, router_identity
+from millpond.router.trust.tls import ServerTls, plain_allowed
+from millpond.router.xds.control import RouterControl
 
 from router.renewal import end, ends, mount, requests
 from router.world import Answer, World, app, free_port

@@ -16,10 +16,10 @@ from aiohttp import web
 from millpond.clock import now_s
 from millpond.ports import free_port
 from millpond.router.config import AppRoutes, EditionRoute, Endpoint, Match
-from millpond.router.control import Published, RouterControl
-from millpond.router.listeners import Edge
-from millpond.router.process import RouterProcess
-from millpond.router.telemetry import Collected
+from millpond.router.envoy.listeners import Edge
+from millpond.router.process.envoy import RouterProcess
+from millpond.router.telemetry.collector import Collected
+from millpond.router.xds.control import Published, RouterControl
 
 from waiting import eventually
 

@@ -1,0 +1,1 @@
+"""What may people write in custom resources, and how is it read?"""

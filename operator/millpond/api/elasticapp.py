@@ -20,7 +20,7 @@ from millpond.api.status import ElasticAppStatus
 from millpond.api.template import PodTemplate
 from millpond.api.windows import ChangeWindows
 from millpond.clock import from_rfc3339
-from millpond_policies.model import Mode
+from millpond_policies.world.model import Mode
 
 ServerCount = Annotated[int, Field(strict=True, ge=1, le=1000)]
 

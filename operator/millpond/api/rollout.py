@@ -11,7 +11,7 @@ from millpond.api.model import Model
 from millpond.api.reserved import FREE_HEADER
 from millpond.api.route import PreviewHost
 from millpond.api.rules import Keeps, Rule
-from millpond_policies.strategy import Strategy
+from millpond_policies.world.strategy import Strategy
 
 UpTo24h = Annotated[str, Field(max_length=MAX_LENGTH), lasting(least="0s", upto="24h")]
 

@@ -12,7 +12,7 @@ from millpond.api.fields import Namespaces, lasting
 from millpond.api.model import Model
 from millpond.api.resource import AGE, Column, Resource
 from millpond.api.rules import Rule
-from millpond_policies.model import Goal, GoalKind
+from millpond_policies.world.model import Goal, GoalKind
 
 
 class ServiceClass(StrEnum):

@@ -45,7 +45,7 @@ TimeOfDay = Annotated[
     ),
 ]
 
-# Whether the zone exists is not for a pattern to say: the operator looks it up (millpond.kube.windows).
+# Whether the zone exists is not for a pattern to say: the operator looks it up (millpond.control.resolve.windows).
 TimeZone = Annotated[
     str,
     Field(max_length=64),

@@ -8,23 +8,29 @@ from click.shell_completion import CompletionItem
 from millpond.cli.verb import PLUGIN, Verbs
 
 VERBS = {
-    "cluster": ("millpond.cli.cluster:cluster", "Start and stop an embedded Kubernetes control plane."),
-    "completion": ("millpond.cli.completion:completion", "Print the completion script of a shell."),
-    "demo": ("millpond.cli.demo:demo", "Show the main job on this machine, without Docker and without root."),
+    "cluster": ("millpond.cli.run.cluster:cluster", "Start and stop an embedded Kubernetes control plane."),
+    "completion": ("millpond.cli.shell.completion:completion", "Print the completion script of a shell."),
+    "demo": (
+        "millpond.cli.run.demo:demo",
+        "Show the main job on this machine, without Docker and without root.",
+    ),
     "detach": (
         "millpond.cli.detach.command:detach",
         "Let servers go on without Millpond: the first step of removal.",
     ),
-    "explain": ("millpond.cli.explain:explain", "Say why an app has the servers it has."),
-    "get": ("millpond.cli.get:get", "Show apps, editions, pools or policies; follow how they change."),
-    "node": ("millpond.cli.node:node", "Run a process node: pods as operating-system processes."),
-    "operator": ("millpond.cli.operator:operator", "Run the operator."),
+    "explain": ("millpond.cli.show.explain:explain", "Say why an app has the servers it has."),
+    "get": ("millpond.cli.show.get:get", "Show apps, editions, pools or policies; follow how they change."),
+    "node": ("millpond.cli.run.node:node", "Run a process node: pods as operating-system processes."),
+    "operator": ("millpond.cli.run.operator:operator", "Run the operator."),
     "rollout": (
         "millpond.cli.rollout.commands:rollout",
         "Roll out editions, steer them, wait for the outcome.",
     ),
-    "router": ("millpond.cli.router:router", "Run a router (Envoy) that takes its routes from the operator."),
-    "status": ("millpond.cli.status:status", "Show an app on one page."),
+    "router": (
+        "millpond.cli.run.router:router",
+        "Run a router (Envoy) that takes its routes from the operator.",
+    ),
+    "status": ("millpond.cli.show.status:status", "Show an app on one page."),
 }
 
 

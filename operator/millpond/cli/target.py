@@ -9,10 +9,10 @@ from typing import TypeVar
 
 import click
 
-from millpond.cli import contexts
+from millpond.cli.releases import said
+from millpond.cli.shell import contexts
 from millpond.kube.client import Api
 from millpond.kube.errors import ClusterError
-from millpond.kube.releases import said
 
 T = TypeVar("T")
 

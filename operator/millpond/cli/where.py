@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from millpond.cli import complete
+from millpond.cli.shell import complete
 from millpond.cli.target import Target
 
 Command = Callable[..., None]

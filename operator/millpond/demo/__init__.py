@@ -1,0 +1,1 @@
+"""How is the main job shown, with everything real? Scenarios, played, watched and judged."""

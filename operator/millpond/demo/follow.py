@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from millpond.clock import now_s
-from millpond.cluster.process import Process
-from millpond.demo import view
-from millpond.demo.answers import Answer
 from millpond.demo.play import play, shell_of
 from millpond.demo.recording import Decision, EditionSecond, Recording, Second
+from millpond.demo.requests.answers import Answer
+from millpond.demo.requests.tally import LoadSecond, Outcome, Totals
 from millpond.demo.scenario import Scenario
-from millpond.demo.stack import Stack, StackError
-from millpond.demo.tally import LoadSecond, Outcome, Totals
+from millpond.demo.show import view
+from millpond.demo.stage.stack import Stack, StackError
 from millpond.demo.watch import Watch
 from millpond.kube.client import Api
+from millpond.local.processes.process import Process
 
 _LOOK_EVERY_S = 0.1
 

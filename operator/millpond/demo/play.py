@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from millpond.clock import steady_s
-from millpond.cluster.errors import KubectlError
 from millpond.demo.recording import Moment
 from millpond.demo.script import Command, Script, Step, typed
-from millpond.demo.stack import Admin
+from millpond.demo.stage.stack import Admin
 from millpond.demo.watch import Watch
-from millpond_policies.release import Phase
+from millpond.local.errors import KubectlError
+from millpond_policies.world.release import Phase
 
 STEP_S = 180.0
 """A step that has not come to its end by then never will; the checks will say so."""

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from millpond.demo.accounts import Processed
-from millpond.demo.answers import Answer
-from millpond.demo.tally import Totals
+from millpond.demo.requests.accounts import Processed
+from millpond.demo.requests.answers import Answer
+from millpond.demo.requests.tally import Totals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

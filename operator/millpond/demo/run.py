@@ -10,14 +10,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from millpond.cluster.errors import ClusterError
-from millpond.demo import picture, report, rollout_checks, rollout_picture, rollout_view, view
-from millpond.demo.embedded import EmbeddedStack
 from millpond.demo.follow import record
+from millpond.demo.judge import report, rollout_checks
 from millpond.demo.kind.stack import KindStack
 from millpond.demo.recording import Recording
 from millpond.demo.scenario import Check, Scenario
-from millpond.demo.stack import Say, Stack, StackError
+from millpond.demo.show import picture, rollout_picture, rollout_view, view
+from millpond.demo.stage.embedded import EmbeddedStack
+from millpond.demo.stage.stack import Say, Stack, StackError
+from millpond.local.errors import ClusterError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
-from millpond.demo.profile import Profile
 from millpond.demo.recording import Recording
+from millpond.demo.requests.profile import Profile
 from millpond.demo.script import Script
 
 

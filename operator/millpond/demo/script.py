@@ -4,7 +4,7 @@ import shlex
 from dataclasses import dataclass, replace
 
 from millpond_policies.reasons import Reason
-from millpond_policies.release import Phase
+from millpond_policies.world.release import Phase
 
 Command = tuple[str, ...]
 """As a person types it: `millpond …` or `kubectl …`."""

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from millpond.api.names import LABEL_EDITION, RETIRE_ANNOTATION
 from millpond.clock import Clock
+from millpond.control.observe.headcount import edition_of, is_true, leaves
 from millpond.demo.recording import Arrival, Moment, Ready
 from millpond.kube.client import Object
 
@@ -83,17 +83,3 @@ def _moment(told: Mapping[str, Any], t_s: float) -> Moment:
         reason=told["reason"],
         message=told.get("message", ""),
     )
-
-
-def edition_of(pod: Object) -> str:
-    return str(pod["metadata"].get("labels", {}).get(LABEL_EDITION, "?"))
-
-
-def leaves(pod: Object) -> bool:
-    meta = pod["metadata"]
-    return bool(meta.get("deletionTimestamp")) or RETIRE_ANNOTATION in meta.get("annotations", {})
-
-
-def is_true(pod: Object, condition: str) -> bool:
-    found = pod.get("status", {}).get("conditions", [])
-    return any(c["type"] == condition and c["status"] == "True" for c in found)

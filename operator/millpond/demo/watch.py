@@ -9,22 +9,12 @@ from typing import Any, Self
 
 from millpond.api.names import LABEL_APP
 from millpond.clock import Clock, from_rfc3339
+from millpond.control.observe.headcount import Servers, count, edition_of
 from millpond.demo.recording import Decision, Order
-from millpond.demo.takeovers import Takeovers, edition_of, is_true, leaves
+from millpond.demo.takeovers import Takeovers
 from millpond.kube import paths
 from millpond.kube.cache import Reflector
 from millpond.kube.client import Api, Object
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Servers:
-    """How many servers there are now."""
-
-    desired: int = 0
-    """Ordered: the replicas of the app's ReplicaSets."""
-    ready: int = 0
-    starting: int = 0
-    draining: int = 0
 
 
 @dataclass(slots=True)
@@ -130,11 +120,3 @@ class Watch:
 
     def _all_pods(self) -> list[Object]:
         return list(self._pods.store.items().values())
-
-
-def count(pods: list[Object], ordered: int) -> Servers:
-    """Servers by state. Ready: all of the pod's conditions and gates hold, so the routers send to it."""
-    leaving = [pod for pod in pods if leaves(pod)]
-    staying = [pod for pod in pods if not leaves(pod) and pod.get("status", {}).get("phase") != "Failed"]
-    ready = sum(is_true(pod, "Ready") for pod in staying)
-    return Servers(desired=ordered, ready=ready, starting=len(staying) - ready, draining=len(leaving))

@@ -1,0 +1,1 @@
+"""What does Prometheus know of an app?"""

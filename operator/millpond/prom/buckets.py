@@ -4,8 +4,8 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from itertools import pairwise
 
-from millpond_policies.histogram import BOUNDS_MS
-from millpond_policies.sample import MOST_COUNTED
+from millpond_policies.learn.histogram import BOUNDS_MS
+from millpond_policies.learn.sample import MOST_COUNTED
 
 
 def histogram(cumulative: Mapping[float, float]) -> tuple[int, ...]:

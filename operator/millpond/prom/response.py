@@ -8,7 +8,7 @@ from millpond.prom.errors import PromRejected, PromUnknown
 from millpond.prom.presets import Preset, chosen, question
 from millpond.prom.reader import PromReader, Series, known
 from millpond.prom.servers import is_fresh
-from millpond_policies import histogram
+from millpond_policies.learn import histogram
 
 COVERED = 0.8
 FEWEST_SAMPLES = 4

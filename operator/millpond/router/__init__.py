@@ -1,0 +1,1 @@
+"""How do routers (Envoy) learn what to serve, and what do they tell?"""

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from millpond.download import DownloadError, Progress, fetch
+from millpond.local.download import DownloadError, Progress, fetch
 
 VERSION = "10.1.59"
 SHA256 = "c156101c33584748c74a44b3e3352191ef66a783a1fd2cb37a7c82308cb3d75c"

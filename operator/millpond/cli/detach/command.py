@@ -8,12 +8,12 @@ import click
 import yaml
 
 from millpond.api.names import NAMESPACE
-from millpond.cli import complete
 from millpond.cli.detach.run import Run, Wish
+from millpond.cli.detach.stopping import StillRuns
+from millpond.cli.shell import complete
 from millpond.cli.target import Target
 from millpond.cli.where import where
 from millpond.kube.client import Api
-from millpond.kube.stopping import StillRuns
 
 Raw = dict[str, Any]
 

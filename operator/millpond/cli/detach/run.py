@@ -10,13 +10,14 @@ import click
 import yaml
 
 from millpond.api.names import LABEL_APP
+from millpond.cli.detach import plain, stopping
+from millpond.cli.detach.orphan import Detach
+from millpond.cli.detach.stopping import StillRuns
 from millpond.clock import steady_s
-from millpond.kube import paths, plain, stopping
+from millpond.kube import paths
 from millpond.kube.client import Api
-from millpond.kube.detach import Detach
 from millpond.kube.errors import NotFound
-from millpond.kube.stopping import StillRuns
-from millpond_policies.release import Phase
+from millpond_policies.world.release import Phase
 
 Raw = dict[str, Any]
 _LOOK_S = 0.5

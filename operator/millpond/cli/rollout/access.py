@@ -5,10 +5,10 @@ from typing import TypeVar
 
 import click
 
+from millpond.cli.releases import Releases
 from millpond.cli.rollout.edits import Refused
 from millpond.cli.rollout.template import TemplateError
 from millpond.cli.target import Target
-from millpond.kube.releases import Releases
 
 T = TypeVar("T")
 

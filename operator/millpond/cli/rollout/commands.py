@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from millpond.cli.releases import Edit, Releases
 from millpond.cli.rollout import edits, view
 from millpond.cli.rollout.access import run
 from millpond.cli.rollout.outcome import judge
@@ -16,8 +17,7 @@ from millpond.cli.target import Target
 from millpond.cli.verb import Verbs
 from millpond.cli.where import the_app, where
 from millpond.kube.client import Object
-from millpond.kube.releases import Edit, Releases
-from millpond_policies.strategy import Strategy
+from millpond_policies.world.strategy import Strategy
 
 _output = click.option(
     "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True

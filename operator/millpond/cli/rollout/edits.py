@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from millpond.api.approval import Approval, granted
+from millpond.cli.releases import Edit, names
 from millpond.cli.rollout.outcome import Exit, Outcome, judge
 from millpond.cli.rollout.template import Template, with_images
 from millpond.kube.client import Object
-from millpond.kube.releases import Edit, names
 from millpond_policies.reasons import Reason
-from millpond_policies.release import Needs, Phase
+from millpond_policies.world.release import Needs, Phase
 
 MAX_STEP = 20  # of spec.rollout.promote.step
 # What an earlier edition was told; it would otherwise befall the next one.

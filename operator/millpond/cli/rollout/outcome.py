@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
+from millpond.control.report.conditions import condition
 from millpond.kube.client import Object
-from millpond.kube.conditions import condition
 from millpond_policies.reasons import Reason
-from millpond_policies.release import Needs, Phase
+from millpond_policies.world.release import Needs, Phase
 
 # The operator does nothing more about an app with one of these; only another spec helps.
 _REFUSALS = frozenset(

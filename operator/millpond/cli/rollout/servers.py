@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from millpond.api.names import LABEL_APP, LABEL_EDITION
-from millpond.demo.watch import Servers, count
+from millpond.cli.releases import Releases
+from millpond.control.observe.headcount import Servers, count
 from millpond.kube import paths
 from millpond.kube.cache import Reflector
 from millpond.kube.client import Object
-from millpond.kube.releases import Releases
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.live import Live
 
 from millpond.api.durations import seconds
+from millpond.cli.releases import Releases
 from millpond.cli.rollout import view
 from millpond.cli.rollout.access import run
 from millpond.cli.rollout.outcome import Exit, Outcome
@@ -17,7 +18,6 @@ from millpond.cli.rollout.waiting import View, Wait, guarded, now
 from millpond.cli.target import Target
 from millpond.cli.verb import Verb
 from millpond.cli.where import the_app, where
-from millpond.kube.releases import Releases
 
 DEFAULT_TIMEOUT = "10m"
 INTERRUPTED = 130

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from millpond.cli.rollout.outcome import Exit, Outcome, to_do
 from millpond.clock import Clock, from_rfc3339, now_s, rfc3339
-from millpond.demo.watch import Servers
+from millpond.control.observe.headcount import Servers
 
 _VERDICTS = {
     Exit.DONE: "done",

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from millpond.api.approval import granted
+from millpond.cli.releases import Releases, said
 from millpond.cli.rollout.outcome import Exit, Outcome, judge
 from millpond.clock import steady_s
 from millpond.kube.client import Object
 from millpond.kube.errors import ClusterError
-from millpond.kube.releases import Releases, said
-from millpond_policies.release import Needs
+from millpond_policies.world.release import Needs
 
 TICK_S = 1.0
 GUARD_S = 3.0  # so much after the deadline nothing is left to wait for

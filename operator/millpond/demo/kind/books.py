@@ -6,9 +6,9 @@ The API server adds to every pod of the example's namespace the folder and the s
 import json
 import time
 
-from millpond.cluster.errors import KubectlError
 from millpond.demo.kind.cluster import BOOKS
-from millpond.demo.stack import Admin, StackError
+from millpond.demo.stage.stack import Admin, StackError
+from millpond.local.errors import KubectlError
 
 _NAME = "millpond-demo-books"
 _API = "admissionregistration.k8s.io/v1"

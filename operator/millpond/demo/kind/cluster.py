@@ -9,9 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from millpond.cluster.errors import KubectlError
 from millpond.demo.kind.tools import Tools
-from millpond.demo.stack import Say, StackError
+from millpond.demo.stage.stack import Say, StackError
+from millpond.local.errors import KubectlError
 from millpond.ports import free_port
 
 NODE_PORT = 30080

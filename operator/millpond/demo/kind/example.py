@@ -4,9 +4,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from millpond.cluster.errors import KubectlError
 from millpond.demo.scenario import Scenario
-from millpond.demo.stack import Admin, Say, StackError
+from millpond.demo.stage.stack import Admin, Say, StackError
+from millpond.local.errors import KubectlError
 
 _DELETED = "--timeout=90s"
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from millpond.api.names import NAMESPACE
-from millpond.cluster.errors import KubectlError
-from millpond.demo.stack import Admin
+from millpond.demo.stage.stack import Admin
+from millpond.local.errors import KubectlError
 
 _EVENTS, _LOG = 40, 40  # lines
 

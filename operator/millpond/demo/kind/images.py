@@ -5,7 +5,7 @@ from importlib import metadata
 
 from millpond import paths
 from millpond.demo.kind.tools import Tools
-from millpond.demo.stack import Say, StackError
+from millpond.demo.stage.stack import Say, StackError
 
 VERSION = metadata.version("millpond")
 SAMPLE = f"millpond.dev/sample-app:{VERSION}"

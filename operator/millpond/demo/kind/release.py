@@ -8,11 +8,11 @@ from typing import Any
 
 from millpond import paths
 from millpond.api.names import NAMESPACE
-from millpond.cluster.errors import KubectlError
-from millpond.demo import loading
 from millpond.demo.kind.cluster import NODE_PORT, KindCluster
 from millpond.demo.kind.images import repository
-from millpond.demo.stack import Say
+from millpond.demo.requests import loading
+from millpond.demo.stage.stack import Say
+from millpond.local.errors import KubectlError
 
 NAME, ROUTER = "millpond", "millpond-router"
 _ASK = (

@@ -10,19 +10,19 @@ from typing import Self
 
 from millpond import paths
 from millpond.api.names import NAMESPACE
-from millpond.cluster import folders
-from millpond.cluster.errors import ClusterError
-from millpond.cluster.process import Process, launch
-from millpond.demo import loading
-from millpond.demo.accounts import Processed, read_ledgers
 from millpond.demo.kind import books, images, tools
 from millpond.demo.kind.cluster import POOL, POOL_LABEL, KindCluster
 from millpond.demo.kind.example import Example
 from millpond.demo.kind.explain import explain
 from millpond.demo.kind.release import Release
+from millpond.demo.requests import loading
+from millpond.demo.requests.accounts import Processed, read_ledgers
 from millpond.demo.scenario import Scenario
-from millpond.demo.served import wait_until_served
-from millpond.demo.stack import Say, StackError
+from millpond.demo.stage.served import wait_until_served
+from millpond.demo.stage.stack import Say, StackError
+from millpond.local import folders
+from millpond.local.errors import ClusterError
+from millpond.local.processes.process import Process, launch
 
 
 class KindStack:

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from millpond.demo.stack import StackError
+from millpond.demo.stage.stack import StackError
 
 _SHOWN = 30  # lines of what a program printed
 _WHERE = {

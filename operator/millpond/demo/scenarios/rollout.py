@@ -1,11 +1,11 @@
 """Editions swap under load with sessions: a canary takes over, a sick one is taken back, the first one comes again."""
 
 from millpond import paths
-from millpond.demo import checks, rollout_checks
+from millpond.demo.judge import checks, rollout_checks
 from millpond.demo.scenario import Scenario, steady
 from millpond.demo.script import Mix, Script, Step
 from millpond_policies.reasons import Reason
-from millpond_policies.release import Phase
+from millpond_policies.world.release import Phase
 
 RATE_RPS = 120
 ROLLOUTS_S = 145.0

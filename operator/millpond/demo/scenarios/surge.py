@@ -1,8 +1,8 @@
 """Load rises past what one server can do, rises again, and falls: 1 → 2 → 4 → 1 servers (row S1 of the design)."""
 
 from millpond import paths
-from millpond.demo import checks
-from millpond.demo.profile import Profile
+from millpond.demo.judge import checks
+from millpond.demo.requests.profile import Profile
 from millpond.demo.scenario import Scenario
 
 SCENARIO = Scenario(

@@ -1,0 +1,1 @@
+"""Which processes does Millpond consist of? `operator`, `router`, and on a laptop `node`, `cluster`, `demo`."""

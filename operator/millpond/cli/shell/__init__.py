@@ -1,0 +1,1 @@
+"""What does the shell offer after TAB?"""

@@ -1,0 +1,1 @@
+"""How is what the cluster holds shown? `get`, `status`, `explain`."""

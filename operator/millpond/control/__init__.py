@@ -1,0 +1,1 @@
+"""What shall be done next, for all apps? The cycle and what it consists of."""

@@ -1,0 +1,1 @@
+"""How does a verdict become a write?"""

@@ -1,0 +1,273 @@
+"""Editions and their ReplicaSets: one immutable version of an app, one ReplicaSet that keeps its servers alive."""
+
+import contextlib
+from typing import Any
+
+from millpond.api.approval import submission
+from millpond.api.elasticapp import ElasticAppSpec
+from millpond.api.names import API_VERSION, LABEL_APP, LABEL_EDITION, edition_object
+from millpond.api.template import template_hash
+from millpond.clock import Clock, steady_s
+from millpond.control.act.refused import Refused
+from millpond.control.act.template import server_template
+from millpond.control.observe import refusals
+from millpond.control.observe.world import Holdings, World
+from millpond.control.resolve import rollouts
+from millpond.control.resolve.candidates import Candidate, Problem
+from millpond.kube import paths
+from millpond.kube.client import Api
+from millpond.kube.errors import ClusterError, Conflict, Forbidden, Invalid, NotFound
+from millpond.kube.raw import fields, number
+from millpond_policies.reasons import Reason
+from millpond_policies.world.model import Mode
+
+Raw = dict[str, Any]
+_TEMPLATES_FAULT = (400, 422)
+_WEBHOOK = "calling webhook"  # what the API server says of one that does not answer
+
+
+class Editions:
+    """Makes what is missing. Remembers what the API server has refused, so that it does not ask every second."""
+
+    def __init__(self, api: Api, world: World, clock: Clock = steady_s) -> None:
+        self.api = api
+        self.world = world
+        self._refused = Refused(clock)
+
+    def look(self, app: Candidate, holdings: Holdings) -> tuple[Problem | None, bool]:
+        """The problem that is known without asking, and whether there is nothing to be written."""
+        spec = app.spec
+        assert spec is not None
+        named = spec.edition in holdings.editions
+        complete = named and not self._without_set(app, spec, holdings) and not _oldest(app, spec, holdings)
+        return _conflict(app, spec, holdings), complete
+
+    async def ensure(self, app: Candidate, holdings: Holdings) -> Problem | None:
+        """Make the Edition that spec names, and a ReplicaSet for each edition that has none.
+
+        Returns the problem that stopped it: a template that the API server refuses (server-side dry run of its
+        ReplicaSet), or an edition of that name with another template. Nothing that runs is touched in either case.
+        """
+        spec = app.spec
+        assert spec is not None
+        problem = _conflict(app, spec, holdings)
+        if spec.edition not in holdings.editions:
+            problem = await self._create_edition(app, spec, holdings)
+        for name in self._without_set(app, spec, holdings):
+            problem = await self._create_set(app, spec, holdings.editions[name], holdings) or problem
+        await self._forget_oldest(app, spec, holdings)
+        return problem
+
+    def _without_set(self, app: Candidate, spec: ElasticAppSpec, holdings: Holdings) -> list[str]:
+        needed = (spec.edition, rollouts.active(app, holdings))
+        bare = (name for name in holdings.editions if name not in holdings.sets)
+        return [name for name in bare if name in needed or holdings.pods_of(name)]
+
+    async def _forget_oldest(self, app: Candidate, spec: ElasticAppSpec, holdings: Holdings) -> None:
+        for name in _oldest(app, spec, holdings):
+            edition = holdings.editions.pop(name)
+            path = paths.editions(app.namespace, edition["metadata"]["name"])
+            with contextlib.suppress(NotFound):
+                await self.api.delete(path, uid=edition["metadata"]["uid"])
+
+    async def _create_edition(
+        self, app: Candidate, spec: ElasticAppSpec, holdings: Holdings
+    ) -> Problem | None:
+        digest = template_hash(raw_template(app))
+        seen = (app.uid, f"{app.generation}/{digest}")
+        if (known := self._refused.get(*seen)) is not None:
+            return known
+        clash = pool_conflict(app)
+        if clash is not None:
+            return clash
+        body = new_edition(app, spec, digest)
+        if (wrong := await self._wrong_with(app, spec, body)) is not None:
+            return self._refused.add(*seen, wrong)
+        if self._moved_on(app):
+            return None  # the check may have taken long
+        try:
+            created = await self.api.create(paths.editions(app.namespace), body)
+        except Conflict:
+            return self._namesake(app, spec, body["metadata"]["name"])
+        except ClusterError as error:
+            return self._refused.add(*seen, _problem(error, f"the Edition {spec.edition}"))
+        self.world.editions.store.own(created)
+        holdings.editions[spec.edition] = created
+        return None
+
+    def _namesake(self, app: Candidate, spec: ElasticAppSpec, name: str) -> Problem | None:
+        """The Edition exists: ours that the cache will show, or another's (app a, edition b-c; app a-b, edition c)."""
+        there = self.world.editions.store.items().get(f"{app.namespace}/{name}")
+        if there is None or there["spec"]["app"] == app.name:
+            return None
+        return Problem(
+            reason=Reason.EDITION_CONFLICT,
+            message=f"spec.edition: an Edition {name!r} exists and belongs to app {there['spec']['app']!r}; "
+            f"choose another name than {spec.edition!r}",
+        )
+
+    async def _wrong_with(self, app: Candidate, spec: ElasticAppSpec, edition: Raw) -> Problem | None:
+        """What the API server finds wrong with the template, in a dry run of the edition's ReplicaSet.
+
+        That asks nobody about pods: what policies, quotas and webhooks say of those comes with the real ones
+        (`ReplicaFailure`). Nor does it have its owner yet, so of its refusals only those of the template count.
+        """
+        plain = replicaset_object(app, spec, edition, serves=False, owned=False)
+        try:
+            await self.api.create(paths.replicasets(app.namespace), plain, dry_run=True)
+        except Invalid as error:
+            if error.status not in _TEMPLATES_FAULT:
+                raise
+            return Problem(reason=Reason.INVALID_TEMPLATE, message=f"spec.template: {_told(error)}")
+        except (Conflict, Forbidden):
+            pass
+        except ClusterError as error:
+            return _problem(error, "the check of spec.template")
+        return None
+
+    def _moved_on(self, app: Candidate) -> bool:
+        newest = self.world.apps.store.items().get(app.key)
+        return newest is None or number(newest["metadata"].get("generation")) != app.generation
+
+    async def _create_set(
+        self, app: Candidate, spec: ElasticAppSpec, edition: Raw, holdings: Holdings
+    ) -> Problem | None:
+        name = edition["spec"]["edition"]
+        seen = (edition["metadata"]["uid"], f"set/{app.generation}")
+        if (known := self._refused.get(*seen)) is not None:
+            return known
+        serves = rollouts.active(app, holdings) == name
+        body = replicaset_object(app, spec, edition, serves=serves)
+        try:
+            created = await self.api.create(paths.replicasets(app.namespace), body)
+        except Conflict:
+            return None
+        except ClusterError as error:
+            return self._refused.add(*seen, _problem(error, f"the ReplicaSet of edition {name}"))
+        self.world.replicasets.store.own(created)
+        if (
+            kept := self.world.replicasets.store.items().get(f"{app.namespace}/{body['metadata']['name']}")
+        ) is not None:
+            holdings.sets[name] = kept
+        return None
+
+
+def _conflict(app: Candidate, spec: ElasticAppSpec, holdings: Holdings) -> Problem | None:
+    edition = holdings.editions.get(spec.edition)
+    if edition is None or edition["spec"]["templateHash"] == template_hash(raw_template(app)):
+        return None
+    return Problem(
+        reason=Reason.EDITION_CONFLICT,
+        message=f"spec.edition: edition {spec.edition!r} exists with another template; "
+        "give the new template a new edition name",
+    )
+
+
+def _oldest(app: Candidate, spec: ElasticAppSpec, holdings: Holdings) -> list[str]:
+    """Of the retired editions, the newest ``historyLimit`` are kept for an undo: the others."""
+    if len(holdings.editions) <= spec.history_limit:
+        return []
+    states = rollouts.states(app, holdings)
+    retired = [n for n, state in states.items() if state == "Retired" and n != spec.edition]
+    retired.sort(key=lambda n: str(holdings.editions[n]["metadata"].get("creationTimestamp")), reverse=True)
+    return retired[spec.history_limit :]
+
+
+def pool_conflict(app: Candidate) -> Problem | None:
+    """A node selector that contradicts the pool's: silently one of them would lose."""
+    own = fields(fields(raw_template(app).get("spec")).get("nodeSelector"))
+    pools = app.pool.node_selector if app.pool is not None else {}
+    for key, value in sorted(pools.items()):
+        if key in own and own[key] != value:
+            pool = app.spec.pool if app.spec else ""
+            text = (
+                f"spec.template.spec.nodeSelector: {key} is {own[key]!r}, but the nodes of pool {pool!r} have "
+                f"{value!r}: leave it out, or name another pool in spec.pool"
+            )
+            return Problem(reason=Reason.POOL_SELECTOR_CONFLICT, message=text)
+    return None
+
+
+def _problem(error: ClusterError, what: str) -> Problem:
+    """Of something that was refused; raises what is no refusal, and is better tried again at once."""
+    if not isinstance(error, (Invalid, Forbidden)) and _WEBHOOK not in error.message:
+        raise error
+    found = refusals.refusal(said(error))
+    return Problem(reason=found.reason, message=f"{what} is refused: {found.message}")
+
+
+def _told(error: ClusterError) -> str:
+    """With what would be right, where the rule is known."""
+    found = refusals.refusal(said(error))
+    return str(error) if found.reason is Reason.PODS_REFUSED else found.message
+
+
+def said(error: ClusterError) -> str:
+    """Without the request that it was said to."""
+    return error.message.partition(": ")[2] or error.message
+
+
+def raw_template(app: Candidate) -> Raw:
+    """The pod template exactly as it was applied."""
+    template: Raw = app.raw["spec"]["template"]
+    return template
+
+
+def new_edition(app: Candidate, spec: ElasticAppSpec, digest: str) -> Raw:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "Edition",
+        "metadata": {
+            "name": edition_object(app.name, spec.edition),
+            "namespace": app.namespace,
+            "labels": {LABEL_APP: app.name, LABEL_EDITION: spec.edition},
+            "annotations": submission(app.raw),
+            "ownerReferences": [_owner(API_VERSION, "ElasticApp", app.name, app.uid)],
+        },
+        "spec": {
+            "app": app.name,
+            "edition": spec.edition,
+            "template": raw_template(app),
+            "templateHash": digest,
+        },
+    }
+
+
+def replicaset_object(
+    app: Candidate, spec: ElasticAppSpec, edition: Raw, *, serves: bool, owned: bool = True
+) -> Raw:
+    """``owned`` False: to ask whether it would be taken, before its owner exists."""
+    name = edition["metadata"]["name"]
+    owners = [_owner(API_VERSION, "Edition", name, edition["metadata"]["uid"])] if owned else []
+    labels = {LABEL_APP: app.name, LABEL_EDITION: edition["spec"]["edition"]}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "ReplicaSet",
+        "metadata": {
+            "name": name,
+            "namespace": app.namespace,
+            "labels": labels,
+            "ownerReferences": owners,
+        },
+        "spec": {
+            "replicas": first_replicas(spec, edition, serves=serves),
+            "selector": {"matchLabels": labels},
+            "template": server_template(app, spec, edition),
+        },
+    }
+
+
+def first_replicas(spec: ElasticAppSpec, edition: Raw, *, serves: bool) -> int:
+    """How many servers a new ReplicaSet orders: what the edition had before if the set was lost, else the floor.
+
+    An edition that does not serve starts at none: its rollout decides.
+    """
+    had = max(0, number(fields(edition.get("status")).get("replicas")))
+    if not serves:
+        return had
+    floor = spec.replicas if spec.mode is Mode.MANUAL else spec.servers.min
+    return max(had, floor)
+
+
+def _owner(api_version: str, kind: str, name: str, uid: str) -> Raw:
+    return {"apiVersion": api_version, "kind": kind, "name": name, "uid": uid, "controller": True}

@@ -1,0 +1,1 @@
+"""How does a server leave without a lost request?"""

@@ -1,0 +1,154 @@
+"""All servers that are being retired, each brought as far as it can get in this cycle."""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from millpond.api.sla import Source
+from millpond.control.act.apply import Hands
+from millpond.control.drain import retire
+from millpond.control.drain.quiet import SAMPLES, Quiet, Sample
+from millpond.control.drain.retire import Step
+from millpond.control.guard.each import Each
+from millpond.control.learn.learner import Learner
+from millpond.control.observe.objects import Pod
+from millpond.control.observe.world import Holdings
+from millpond.control.resolve.candidates import Candidate
+from millpond.control.snapshot.apps import is_paused
+from millpond.router.config import Endpoint
+from millpond.router.xds.control import Published, RouterControl
+
+GAP_S = 0.05  # between two questions: what a router was just sending when it acknowledged shows by then
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Victim:
+    app: Candidate
+    held: Holdings
+    pod: Pod
+    acknowledged: bool
+
+    @property
+    def endpoint(self) -> str:
+        assert self.app.served is not None
+        return Endpoint(address=self.pod.address or "", port=self.app.served.port).authority
+
+    @property
+    def counted(self) -> bool:
+        """Whether routers count its requests; nobody counts another proxy's: then a drain lasts until its deadline."""
+        return self.app.served is not None and self.app.served.sla.source is Source.ROUTER
+
+
+@dataclass(slots=True, kw_only=True)
+class Drains:
+    hands: Hands
+    routers: RouterControl
+    learner: Learner
+    steps: dict[str, Step] = field(default_factory=dict)  # pod UID -> what it waits for
+    _quiet: dict[str, Quiet] = field(
+        default_factory=dict
+    )  # pod UID -> what was seen since the acknowledgement
+
+    async def advance(
+        self,
+        candidates: Mapping[str, Candidate],
+        holdings: Mapping[str, Holdings],
+        published: Published,
+        now_s: float,
+        each: Each,
+    ) -> None:
+        """Every app's victims by themselves; of an app with a write under way, none."""
+        by_app = each.look(
+            "drain", candidates, lambda key: self._victims(candidates[key], holdings[key], published)
+        )
+        victims = [victim for of_app in by_app.values() for victim in of_app]
+        self._quiet = {v.pod.uid: found for v in victims if (found := self._watched(v)) is not None}
+        self.steps = {}
+        for victim in victims:
+            with each.faults.guard(victim.app.key, "drain"):
+                self._look(victim, now_s)
+        with each.faults.guard("", "ask"):
+            await self._ask([v for v in victims if not is_paused(v.app, now_s)])
+
+        async def advance(key: str) -> None:
+            for victim in by_app[key]:
+                if key in each.busy:
+                    return  # what was seen is old by now
+                with each.faults.guard(key, "drain"):
+                    await self._advance(victim, now_s)
+
+        await each.do("drain", {key: partial(advance, key) for key, of_app in by_app.items() if of_app})
+
+    def _victims(self, app: Candidate, held: Holdings, published: Published) -> list[_Victim]:
+        if app.served is None:
+            return []
+        acknowledged = app.key in published.routed and self._someone_answers(app)
+        going = (pod for pod in held.pods if pod.retire is not None and not pod.deleting)
+        return [_Victim(app=app, held=held, pod=pod, acknowledged=acknowledged) for pod in going]
+
+    def _someone_answers(self, app: Candidate) -> bool:
+        """With no router known, nobody has acknowledged anything; unless another proxy serves this app."""
+        assert app.served is not None
+        if app.served.sla.source is not Source.ROUTER:
+            return True
+        return any(router.maybe_serving for router in self.routers.routers())
+
+    def _watched(self, victim: _Victim) -> Quiet | None:
+        known = self._quiet.get(victim.pod.uid)
+        if known is None and victim.acknowledged and victim.pod.gate is False:
+            return Quiet(since_s=self.hands.clock())
+        return known
+
+    def _look(self, victim: _Victim, now_s: float) -> None:
+        """What the routers report by themselves, every second."""
+        quiet, app = self._quiet.get(victim.pod.uid), victim.app
+        if quiet is None or app.served is None or not victim.counted:
+            return
+        load = self.learner.load(victim.pod, app.served.port, now_s)
+        if load is not None:
+            requests = load.in_flight - load.streams
+            quiet.saw(Sample(at_s=load.at_s, requests=requests, streams=load.streams, total=load.total))
+
+    async def _ask(self, victims: Collection[_Victim]) -> None:
+        """Ask for fresh samples of those that may be finished, so that an idle server need not wait for reports."""
+        for number in range(SAMPLES):
+            asked = {v.endpoint: self._quiet[v.pod.uid] for v in victims if self._is_worth_asking(v)}
+            if not asked:
+                return
+            if number:
+                await asyncio.sleep(GAP_S)
+            loads = await self.routers.ask(asked.keys())
+            if loads is None:
+                return  # a router that may serve does not answer
+            for endpoint, quiet in asked.items():
+                if (load := loads.get(endpoint)) is not None:
+                    # its total counts from another moment than the reports' does
+                    requests = load.active + load.pending
+                    quiet.saw(Sample(at_s=load.at_s, requests=requests, streams=load.streams))
+
+    def _is_worth_asking(self, victim: _Victim) -> bool:
+        quiet = self._quiet.get(victim.pod.uid)
+        if quiet is None or victim.pod.retire is None or not victim.acknowledged or not victim.counted:
+            return False
+        assert victim.app.served is not None
+        now_s, sessions_s = self.hands.clock(), victim.app.served.drain.session_timeout_s
+        busy = quiet.busy(victim.pod.retire, sessions_s, now_s)
+        return busy in (Step.REQUESTS, Step.STREAMS) and quiet.promising(now_s)
+
+    async def _advance(self, victim: _Victim, now_s: float) -> None:
+        app, pod = victim.app, victim.pod
+        owned = victim.held.sets.get(pod.edition)
+        if is_paused(app, now_s):  # the admin's kill switch: what is not ordered to go, serves on
+            if owned is not None and owned.victim_uid != pod.uid:
+                await retire.cancel(self.hands.api, self.hands.world, pod)
+            return
+        step = await self.hands.advance(
+            pod,
+            app,
+            victim.held,
+            acknowledged=victim.acknowledged,
+            quiet=self._quiet.get(pod.uid),
+        )
+        if step is not None:
+            self.steps[pod.uid] = step

@@ -1,0 +1,1 @@
+"""How does a failure of one app remain its own?"""

@@ -1,0 +1,1 @@
+"""What can servers do, and how busy are they? From telemetry to knowledge."""

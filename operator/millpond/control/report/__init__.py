@@ -1,0 +1,1 @@
+"""What is said about a cycle? Status, conditions, events, metrics."""

@@ -1,0 +1,92 @@
+"""From what is known of an app to its status: conditions, counts and the last decisions. Pure; written on change."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from millpond.api.names import LABEL_APP
+from millpond.control.guard.faults import Fault
+from millpond.control.observe.world import Holdings
+from millpond.control.report.conditions import bounded, with_condition, with_fault
+from millpond.control.report.decisions import recalled, record
+from millpond.control.report.facts import count, facts, goal_text
+from millpond.control.resolve import rollouts
+from millpond.control.resolve.candidates import Candidate, Problem
+from millpond.control.resolve.claims import dump
+from millpond.kube.raw import entries
+from millpond_policies.reasons import Reason
+from millpond_policies.world.actions import Hold, Steer, Verdict
+from millpond_policies.world.model import App, ServerState
+
+# Holds that come and go with the noise of steady traffic: they are answers, but no news.
+QUIET_HOLDS = frozenset(
+    {
+        Reason.STEADY,
+        Reason.STARTING_SERVERS_COUNT,
+        Reason.SHRINK_WINDOW_OPEN,
+        Reason.DRAIN_IN_PROGRESS,
+        Reason.AT_FLOOR,
+        Reason.NO_SAMPLES,
+        Reason.EDITION_SWAP,
+    }
+)
+
+
+def status(
+    app: Candidate,
+    holdings: Holdings | None,
+    view: App | None,
+    problem: Problem | None,
+    verdicts: Iterable[Verdict],
+    now_s: float,
+    trouble: str | None = None,
+    fault: Fault | None = None,
+) -> dict[str, Any]:
+    """The status that the app should have, but for its rollout; equal to the present one when nothing is new."""
+    before, verdicts = app.status, tuple(verdicts)
+    conditions = with_fault(bounded(before.get("conditions")), app.generation, fault, now_s)
+    for fact in facts(app, holdings, view, problem, conditions, verdicts, now_s, trouble):
+        conditions = with_condition(
+            conditions, fact.type, fact.holds, fact.reason, fact.message, app.generation, now_s
+        )
+    decisions: Sequence[Mapping[str, Any]] = recalled(entries(before.get("decisions")), _written(holdings))
+    for verdict in verdicts:
+        if not isinstance(verdict, Hold) or verdict.because.reason not in QUIET_HOLDS:
+            decisions = record(decisions, verdict, now_s)
+    servers = view.servers if view else ()
+    return {
+        **{k: v for k, v in before.items() if k in ("edition",)},
+        "observedGeneration": app.generation,
+        **_edition(app, holdings, verdicts),
+        "claims": dump(app.claims, now_s),
+        "goal": goal_text(app.goal) if app.policy else "",
+        "replicas": len([s for s in servers if s.state is not ServerState.TERMINATING]),
+        "selector": f"{LABEL_APP}={app.name}",
+        "servers": {
+            "desired": desired(view) if view else 0,
+            "ready": count(servers, ServerState.SERVING),
+            "starting": count(servers, ServerState.PENDING, ServerState.STARTING),
+            "draining": count(servers, ServerState.DRAINING),
+        },
+        "conditions": conditions,
+        "decisions": decisions,
+    }
+
+
+def _edition(app: Candidate, holdings: Holdings | None, verdicts: Sequence[Verdict]) -> dict[str, str]:
+    """The edition that serves, once it is known."""
+    done = next((v.to.edition for v in verdicts if isinstance(v, Steer) and v.to.completed), None)
+    serves = done or (rollouts.active(app, holdings) if holdings is not None else None)
+    return {"edition": serves} if serves else {}
+
+
+def _written(holdings: Holdings | None) -> Iterable[str]:
+    """The decisions that stand on what they changed."""
+    if holdings is None:
+        return ()
+    texts = (*(owned.decision for owned in holdings.sets.values()), *(pod.decision for pod in holdings.pods))
+    return [text for text in texts if text is not None]
+
+
+def desired(view: App) -> int:
+    """Servers that are to stay: what is ordered, less the victims that the ReplicaSets still count."""
+    return sum(e.ordered for e in view.editions) - count(view.servers, ServerState.DRAINING)

@@ -1,0 +1,179 @@
+"""Rollouts between API objects and policies: how one is to go, how far it is, and which edition serves."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from itertools import islice
+from typing import Any
+
+from millpond.api.approval import granted
+from millpond.clock import from_rfc3339, rfc3339
+from millpond.control.observe.world import Holdings
+from millpond.control.resolve import windows
+from millpond.control.resolve.candidates import Candidate
+from millpond_policies.reasons import Reason
+from millpond_policies.rollouts.stages import count
+from millpond_policies.world.release import Needs, Phase, Progress, Step, Way
+from millpond_policies.world.strategy import Strategy
+
+_NEVER_S = 253_402_300_799.0  # the end of the year 9999: for windows that never open (unknown time zone)
+_NAMED = 3
+Raw = Mapping[str, Any]
+
+
+def way(app: Candidate, holdings: Holdings, now_s: float) -> Way:
+    """What spec says about rollouts, at this moment."""
+    spec = app.spec
+    assert spec is not None
+    rollout = spec.rollout
+    promoted = rollout.promote is not None and rollout.promote.edition == spec.edition
+    settled = spec.edition == active(app, holdings)  # nothing can be held up: windows need no look
+    free = settled or bool(rollout.emergency)
+    return Way(
+        strategy=rollout.strategy,
+        group=rollout.group_size,
+        steps=tuple(
+            Step(weight=step.percent, pause_s=step.pause_s, approval=step.approval)
+            for step in rollout.planned_steps
+        ),
+        approval=rollout.approval,
+        preview_servers=rollout.preview.servers if rollout.preview else 1,
+        soak_s=rollout.soak_s,
+        deadline_s=rollout.deadline_s,
+        min_requests=rollout.analysis.min_requests,
+        paused=rollout.paused,
+        promoted=rollout.promote.step if promoted and rollout.promote else -1,
+        aborted=rollout.abort == spec.edition,
+        closed_until_s=None if free else closed_until_s(app, now_s),
+        closed_because="" if free else "; ".join(("its change window is closed", *unknown_zones(app))),
+        unapproved=rollout.major and not free and _unapproved(app, holdings.editions.get(spec.edition)),
+    )
+
+
+def closed_until_s(app: Candidate, now_s: float) -> float | None:
+    """When the change windows of the app and of its pool will both be open; None: they are."""
+    its, pools = ((owner and owner.change_windows) or () for owner in (app.spec, app.pool))
+    is_open, until_s = windows.opens(its, now_s, also=pools)
+    return None if is_open else until_s or _NEVER_S
+
+
+def unknown_zones(app: Candidate) -> list[str]:
+    """What is wrong with the time zones of the change windows of an app and its pool: admission cannot know.
+
+    Three at most are named.
+    """
+    owners = ((app.spec, "spec"), (app.pool, f"DynamicPool {app.spec.pool}: spec" if app.spec else ""))
+    found = (
+        f"{where}.changeWindows[{n}].timeZone: {problem}"
+        for owner, where in owners
+        for n, window in enumerate((owner and owner.change_windows) or ())
+        if (problem := windows.check_zone(window.time_zone))
+    )
+    return list(islice(found, _NAMED))
+
+
+def _unapproved(app: Candidate, edition: Raw | None) -> bool:
+    return edition is None or granted(edition, app.raw) is None
+
+
+def progress(app: Candidate) -> Progress | None:
+    """The last rollout as status tells it; None when there was none, or when it cannot be read."""
+    raw = app.status.get("rollout")
+    try:
+        return None if raw is None else _progress(tuple(raw.items()))
+    except (KeyError, ValueError, TypeError, AttributeError, OverflowError):
+        return None
+
+
+@lru_cache(maxsize=10_000)
+def _progress(items: tuple[tuple[str, Any], ...]) -> Progress:
+    raw = dict(items)
+    return Progress(
+        edition=str(raw["edition"]),
+        origin=str(raw["from"]),
+        strategy=Strategy(raw["strategy"]),
+        phase=Phase(raw["phase"]),
+        step=_count(raw.get("step", 0), 1001),
+        weight=_count(raw.get("weight", 0), 100),
+        servers=_count(raw.get("servers", 0), 1000),
+        started_s=from_rfc3339(raw["startedAt"]),
+        step_s=from_rfc3339(raw["stepAt"]),
+        reason=Reason(raw["reason"]),
+        message=str(raw.get("message", "")),
+        needs=Needs(raw["needs"]) if raw.get("needs") else None,
+        until_s=from_rfc3339(raw["until"]) if raw.get("until") else None,
+    )
+
+
+def _count(number: Any, most: int) -> int:
+    if not isinstance(number, int) or not 0 <= number <= most:
+        raise ValueError(f"a count up to {most} is wanted")
+    return number
+
+
+def dump(found: Progress, how: Way, emergency: str = "") -> dict[str, Any]:
+    """For a merge patch of status.rollout: what does not hold any more is null."""
+    return {
+        "edition": found.edition,
+        "from": found.origin,
+        "strategy": found.strategy.value,
+        "phase": found.phase.value,
+        "step": found.step,
+        "steps": count(how, max(1, found.servers)),
+        "weight": found.weight,
+        "servers": found.servers,
+        "startedAt": rfc3339(found.started_s),
+        "stepAt": rfc3339(found.step_s),
+        "until": rfc3339(found.until_s) if found.until_s is not None else None,
+        "needs": found.needs.value if found.needs else None,
+        "emergency": emergency or None,
+        "reason": found.reason.value,
+        "message": found.message,
+    }
+
+
+def active(app: Candidate, holdings: Holdings) -> str | None:
+    """The edition that serves. The last rollout tells; before the first one, it is the one whose state says so."""
+    last = progress(app)
+    if last is not None:
+        serves = last.edition if last.phase is Phase.COMPLETED else last.origin
+        if serves in holdings.editions:
+            return serves
+    states = {n: (raw.get("status") or {}).get("state") for n, raw in holdings.editions.items()}
+    named = app.served.edition if app.served else None
+    found = sorted(name for name, state in states.items() if state == "Active")
+    if found:
+        return named if named in found else found[0]
+    others = sorted(n for n in holdings.editions if n != named and holdings.pods_of(n))
+    return others[0] if others else named if named in holdings.editions else None
+
+
+def states(app: Candidate, holdings: Holdings) -> dict[str, str]:
+    """Active: serves. Validating: comes, with its share in status.rollout. Draining: finishes. Retired: no servers."""
+    serves, last = active(app, holdings), progress(app)
+    coming = last.edition if last is not None and not last.phase.final else None
+
+    def state(name: str) -> str:
+        if name == serves:
+            return "Active"
+        if name == coming or (name == (app.spec.edition if app.spec else None) and _untried(name, last)):
+            return "Validating"
+        return "Draining" if holdings.pods_of(name) else "Retired"
+
+    return {name: state(name) for name in holdings.editions}
+
+
+def _untried(name: str, last: Progress | None) -> bool:
+    return last is None or last.edition != name
+
+
+def news(before: Progress | None, after: Progress) -> Reason | None:
+    """What people should read in an event; None: nothing new for them."""
+    if after.phase is Phase.COMPLETED:
+        return None if after.reason is Reason.SERVES_ALREADY else Reason.ROLLOUT_COMPLETED
+    if after.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK, Phase.ABORTED):
+        told = before is not None and before.phase is Phase.ROLLING_BACK and before.edition == after.edition
+        return None if told else Reason.ROLLED_BACK
+    if before is None or before.edition != after.edition or before.phase.final:
+        return Reason.ROLLOUT_STARTED
+    changed = (before.step, before.phase, before.needs) != (after.step, after.phase, after.needs)
+    return Reason.ROLLOUT_STEPPED if changed else None

@@ -1,0 +1,1 @@
+"""What shall routers serve, and which servers may be served?"""

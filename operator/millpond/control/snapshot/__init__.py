@@ -1,0 +1,1 @@
+"""What does the planner see? From observed values to its Snapshot."""

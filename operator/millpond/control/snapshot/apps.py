@@ -1,0 +1,132 @@
+"""From API objects and metrics to the apps of the Snapshot that `plan` sees: the only way in."""
+
+from collections.abc import Mapping
+
+from millpond.api.dynamicpool import Zone
+from millpond.control.learn.knowledge import Knowledge
+from millpond.control.observe import troubles
+from millpond.control.observe.objects import Pod, ReplicaSet
+from millpond.control.observe.world import Holdings
+from millpond.control.resolve import rollouts
+from millpond.control.resolve.candidates import Candidate
+from millpond_policies.world.model import App, EditionView, Server, ServerState
+
+InFlight = Mapping[str, int]  # by pod UID; absent: unknown
+
+
+def viewed(
+    app: Candidate,
+    holdings: Holdings,
+    knowledge: Knowledge,
+    in_flight: InFlight,
+    now_s: float,
+    *,
+    refused: bool = False,
+) -> App | None:
+    """The app as `plan` sees it; None unless it may be acted on: no problem in its way, and an edition that serves.
+
+    The edition that spec of a ``refused`` app names could not be made: what serves goes on, and is sized as ever.
+    """
+    if app.problem is not None or not _serves(app, holdings):
+        return None
+    return app_view(app, holdings, knowledge, in_flight, now_s, refused=refused)
+
+
+def _serves(candidate: Candidate, holdings: Holdings) -> bool:
+    return candidate.spec is not None and rollouts.active(candidate, holdings) in holdings.sets
+
+
+def app_view(
+    app: Candidate,
+    holdings: Holdings,
+    knowledge: Knowledge,
+    in_flight: InFlight,
+    now_s: float,
+    *,
+    refused: bool = False,
+) -> App:
+    spec, policy, pool = app.spec, app.policy, app.pool
+    assert spec is not None
+    assert policy is not None
+    assert pool is not None
+    serves = rollouts.active(app, holdings) or spec.edition
+    named = serves if refused or spec.edition not in holdings.sets else spec.edition
+    return App(
+        key=app.key,
+        edition=named,
+        active=serves,
+        goal=app.goal,
+        min_servers=spec.servers.min,
+        max_servers=spec.servers.max,
+        importance=policy.importance,
+        mode=spec.mode,
+        manual_servers=spec.replicas,
+        paused_until_s=paused_until_s(app),
+        static=pool.zone is Zone.STATIC,
+        way=rollouts.way(app, holdings, now_s),
+        progress=rollouts.progress(app),
+        watched_since_s=knowledge.since_s,
+        editions=tuple(
+            _edition_view(app, holdings, name, knowledge, now_s) for name in sorted(holdings.sets)
+        ),
+        servers=tuple(
+            server(pod, holdings.sets.get(pod.edition), in_flight.get(pod.uid))
+            for pod in sorted(holdings.pods, key=lambda p: p.name)
+            if not (pod.finished or pod.overdue(now_s))
+        ),
+    )
+
+
+def paused_until_s(app: Candidate) -> float | None:
+    if app.served is None or app.served.paused is None:
+        return None
+    return app.served.paused.until_s
+
+
+def is_paused(app: Candidate, now_s: float) -> bool:
+    until_s = paused_until_s(app)
+    return until_s is not None and now_s < until_s
+
+
+def _edition_view(
+    app: Candidate, holdings: Holdings, name: str, knowledge: Knowledge, now_s: float
+) -> EditionView:
+    known = knowledge.of(app.key, name, holdings.editions.get(name))
+    stuck = troubles.trouble(holdings, name, now_s)
+    return EditionView(
+        name=name,
+        ordered=holdings.sets[name].replicas,
+        memory=known.memory,
+        freshness=known.freshness(now_s),
+        evidence=known.evidence,
+        stuck=stuck.message if stuck else None,
+        refused=troubles.refused(holdings, name),
+    )
+
+
+def server(pod: Pod, owned: ReplicaSet | None, in_flight: int | None) -> Server:
+    return Server(
+        uid=pod.uid,
+        name=pod.name,
+        edition=pod.edition,
+        state=state(pod, owned),
+        created_s=pod.created_s,
+        node=pod.node,
+        serving_since_s=pod.gate_since_s if pod.gate else None,
+        in_flight=in_flight,
+        reachable=pod.containers_ready and not pod.deleting,  # what is published is not always known yet
+    )
+
+
+def state(pod: Pod, owned: ReplicaSet | None) -> ServerState:
+    """DRAINING: a victim that its ReplicaSet still counts; TERMINATING: one that it does not count any more."""
+    removal_ordered = pod.retire is not None and owned is not None and owned.victim_uid == pod.uid
+    if pod.deleting or removal_ordered:
+        return ServerState.TERMINATING
+    if pod.retire is not None:
+        return ServerState.DRAINING
+    if pod.node is None or not pod.started:
+        return ServerState.PENDING if pod.gate is None else ServerState.UNHEALTHY
+    if pod.containers_ready:
+        return ServerState.SERVING if pod.gate else ServerState.STARTING
+    return ServerState.STARTING if pod.gate is None else ServerState.UNHEALTHY

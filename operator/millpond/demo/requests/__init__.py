@@ -1,0 +1,1 @@
+"""How do requests arrive, and what became of each?"""

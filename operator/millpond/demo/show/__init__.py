@@ -1,0 +1,1 @@
+"""How does a run look, live and as a picture?"""

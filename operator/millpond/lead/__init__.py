@@ -1,0 +1,1 @@
+"""Which operator leads, and what does it run while it does?"""

@@ -1,0 +1,1 @@
+"""How does a container run as a process: start, probes, logs, end?"""

@@ -1,0 +1,1 @@
+"""How much memory and CPU do containers use?"""

@@ -1,0 +1,1 @@
+"""Which processes belong to an embedded cluster, and how do they end?"""

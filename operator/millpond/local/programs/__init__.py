@@ -1,0 +1,1 @@
+"""Where do the programs of a control plane come from?"""

@@ -1,0 +1,1 @@
+"""How does a Prometheus run on this machine?"""

@@ -1,0 +1,1 @@
+"""How does Envoy say it? Routes, clusters, endpoints and listeners as its resources."""

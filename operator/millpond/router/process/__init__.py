@@ -1,0 +1,1 @@
+"""How does an Envoy start, and end without losing a request?"""

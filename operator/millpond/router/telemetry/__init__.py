@@ -1,0 +1,1 @@
+"""What did routers count? Reports and answers as numbers per edition and server."""

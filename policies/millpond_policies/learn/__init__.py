@@ -1,0 +1,1 @@
+"""What can one server do, and how much will come? Learned online, per edition."""

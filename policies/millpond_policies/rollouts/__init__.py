@@ -1,0 +1,1 @@
+"""How does a new edition take over, and when is it taken back?"""

@@ -1,0 +1,200 @@
+"""How a new edition takes over: stage by stage, each only when the last one is done and its servers are there."""
+
+from dataclasses import dataclass
+
+from millpond_policies.reasons import Reason
+from millpond_policies.rollouts import rollback
+from millpond_policies.rollouts.analysis import Outcome
+from millpond_policies.rollouts.case import Case
+from millpond_policies.rollouts.stages import Stage
+from millpond_policies.world.actions import Verdict
+from millpond_policies.world.model import ServerState
+from millpond_policies.world.release import Needs, Phase
+from millpond_policies.world.strategy import Strategy
+
+WATCHED_S = 30.0  # an operator that just started decides nothing by a clock that ran without it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Obstacle:
+    """Why a stage is not done yet. ``patient``: no deadline applies."""
+
+    reason: Reason
+    message: str
+    needs: Needs | None = None
+    until_s: float | None = None
+    patient: bool = False
+
+
+def judge(case: Case) -> tuple[Verdict, ...]:
+    """The first that applies: paused, not allowed to begin, found sick, the present stage, the next one."""
+    way, phase = case.app.way, case.progress.phase
+    if way.paused:
+        text = "spec.rollout.paused is set: `millpond rollout resume` lets it go on"
+        told = case.steer(Reason.ROLLOUT_PAUSED, text, phase=Phase.PAUSED, needs=Needs.RESUME)
+        return (*told, *_servers(case, leaving=False))
+    if phase is Phase.PAUSED:
+        begun = case.progress.step or case.new.ordered
+        onward = Phase.PROGRESSING if begun else Phase.WAITING
+        return case.steer(Reason.ROLLOUT_RESUMED, "goes on", phase=onward, again=True)
+    bar = _bar(case) if case.fresh or phase is Phase.WAITING else None
+    if bar is not None:
+        return _tell(case, bar, Phase.WAITING)
+    if phase is Phase.WAITING:
+        return case.steer(Reason.NEW_EDITION, "it may begin now", phase=Phase.PROGRESSING, again=True)
+    return _sick(case) or _stage(case)
+
+
+def _bar(case: Case) -> Obstacle | None:
+    """What an edition may have to wait for before its first server."""
+    way = case.app.way
+    if way.unapproved:
+        text = f"edition {case.new.name} is a major one: an approver must run `millpond rollout approve`"
+        return Obstacle(reason=Reason.WAITS_FOR_APPROVAL, message=text, needs=Needs.APPROVE)
+    if way.closed_until_s is not None:
+        text, until_s = way.closed_because, way.closed_until_s
+        return Obstacle(reason=Reason.OUTSIDE_CHANGE_WINDOW, message=text, until_s=until_s)
+    return None
+
+
+def _sick(case: Case) -> tuple[Verdict, ...]:
+    """A new edition that has requests, and is down, fails them or is too slow, is taken back."""
+    if not case.progress.step:
+        return ()
+    if not case.serving(case.new):
+        text = f"no server of edition {case.new.name} serves any more{_stuck(case)}"
+        return rollback.judge(case, Reason.EDITION_DOWN, text)
+    finding = case.finding
+    if finding.outcome is not Outcome.SICK:
+        return ()
+    seen = ", ".join(f"{name} {value}" for name, value in finding.inputs if value is not None)
+    what = "fails too many requests" if finding.reason is Reason.EDITION_ERRORS else "is too slow"
+    return rollback.judge(case, finding.reason, f"edition {case.new.name} {what}: {seen}", finding.inputs)
+
+
+def _stage(case: Case) -> tuple[Verdict, ...]:
+    obstacle = _obstacle(case)
+    if obstacle is None and case.next is None:
+        text = f"edition {case.new.name} has taken over"
+        return case.steer(Reason.TOOK_OVER, text, phase=Phase.COMPLETED, weight=100)
+    servers = _servers(case, leaving=obstacle is None)
+    obstacle = obstacle or _unready(case)
+    if obstacle is None:
+        assert case.next is not None
+        return (*_enter(case, case.next), *servers)
+    promoted = case.progress.needs is Needs.PROMOTE and obstacle.needs is None
+    if not (obstacle.patient or promoted) and _late(case):
+        return _give_up(case, obstacle)
+    validating = case.progress.step == 0 and case.app.way.approval
+    phase = Phase.VALIDATING if validating else Phase.PROGRESSING
+    return (*_tell(case, obstacle, phase, again=promoted), *servers)
+
+
+def _enter(case: Case, stage: Stage) -> tuple[Verdict, ...]:
+    step, name = case.progress.step + 1, case.new.name
+    share = f"{stage.weight} % of the new sessions" if stage.weight else "the requests with its header"
+    text = f"step {step} of {len(case.stages)}: edition {name} gets {share}"
+    return case.steer(Reason.NEXT_STEP, text, phase=Phase.PROGRESSING, step=step, weight=stage.weight)
+
+
+def _tell(case: Case, obstacle: Obstacle, phase: Phase, *, again: bool = False) -> tuple[Verdict, ...]:
+    return case.steer(
+        obstacle.reason,
+        obstacle.message,
+        phase=phase,
+        needs=obstacle.needs,
+        until_s=obstacle.until_s,
+        again=again,
+    )
+
+
+def _obstacle(case: Case) -> Obstacle | None:
+    """What keeps the present stage from being done. A promotion makes do without pause and analysis."""
+    way, stage, step = case.app.way, case.current, case.progress.step
+    if stage is None:
+        return _validating(case) if way.approval and way.promoted < 0 else None
+    draining = case.app.servers_of(case.old.name, ServerState.DRAINING)
+    if case.next is not None and stage.old < case.servers and (case.kept(case.old) > stage.old or draining):
+        text = f"servers of edition {case.old.name} drain"
+        return Obstacle(reason=Reason.OLD_SERVERS_LEAVE, message=text, patient=True)
+    if way.promoted < step:
+        held = _lasting(case, stage)
+        if held is not None:
+            return held
+    if case.next is None and not case.trusted:
+        return _ignorance(case)
+    return None
+
+
+def _lasting(case: Case, stage: Stage) -> Obstacle | None:
+    if case.elapsed_s < stage.pause_s:
+        until_s = case.progress.step_s + stage.pause_s
+        text = f"the step lasts for {stage.pause_s:g} s"
+        return Obstacle(reason=Reason.STEP_LASTS, message=text, until_s=until_s, patient=True)
+    if stage.approval:
+        text = "waits for `millpond rollout promote`"
+        return Obstacle(reason=Reason.WAITS_FOR_PROMOTION, message=text, needs=Needs.PROMOTE, patient=True)
+    if stage.judged and case.finding.outcome is Outcome.UNSURE:
+        text = f"waits for {case.app.way.min_requests} requests on edition {case.new.name} to judge it by"
+        return Obstacle(reason=Reason.NOT_ENOUGH_REQUESTS, message=text)
+    return None
+
+
+def _validating(case: Case) -> Obstacle:
+    if case.serving(case.new) < _validators(case):
+        return Obstacle(reason=Reason.SERVERS_WANTED, message=_wanted(case, _validators(case)))
+    text = f"edition {case.new.name} can be looked at, and waits for `millpond rollout promote`"
+    return Obstacle(reason=Reason.WAITS_FOR_PROMOTION, message=text, needs=Needs.PROMOTE, patient=True)
+
+
+def _unready(case: Case) -> Obstacle | None:
+    """What is missing for the next stage."""
+    stage = case.next
+    if stage is not None and case.serving(case.new) < stage.new:
+        return Obstacle(reason=Reason.SERVERS_WANTED, message=_wanted(case, stage.new))
+    return None if case.trusted else _ignorance(case)
+
+
+def _ignorance(case: Case) -> Obstacle:
+    text = "response times are unknown: nothing is promoted"
+    return Obstacle(reason=Reason.METRICS_MISSING, message=text)
+
+
+def _wanted(case: Case, servers: int) -> str:
+    return f"waits for {servers} servers of edition {case.new.name}"
+
+
+def _late(case: Case) -> bool:
+    """On the wall clock; but not when nobody knows what happened meanwhile."""
+    stage = case.current
+    due_s = case.progress.step_s + (stage.pause_s if stage else 0.0) + case.app.way.deadline_s
+    return case.now_s > max(due_s, case.app.watched_since_s + WATCHED_S) and not case.unknown
+
+
+def _give_up(case: Case, obstacle: Obstacle) -> tuple[Verdict, ...]:
+    inconclusive = obstacle.reason is Reason.NOT_ENOUGH_REQUESTS
+    reason = Reason.INCONCLUSIVE if inconclusive else Reason.DEADLINE_EXCEEDED
+    text = f"not done within {case.app.way.deadline_s:g} s: {obstacle.message}{_stuck(case)}"
+    return rollback.judge(case, reason, text)
+
+
+def _stuck(case: Case) -> str:
+    return f" ({case.new.stuck})" if case.new.stuck else ""
+
+
+def _validators(case: Case) -> int:
+    full = case.app.way.strategy is Strategy.BLUE_GREEN
+    return case.servers if full else min(case.app.way.preview_servers, case.servers)
+
+
+def _servers(case: Case, *, leaving: bool) -> tuple[Verdict, ...]:
+    """What both editions must have: the new one first grows, then the old one may go."""
+    stage, coming = case.current, case.next
+    new = max(stage.new if stage else 0, coming.new if coming and leaving else 0, case.own_need)
+    if stage is None and case.app.way.approval:
+        new = max(new, _validators(case))
+    old = stage.old if stage else case.servers
+    grown = (*case.grow(case.new, new), *case.grow(case.old, old))
+    if stage is None or not case.trusted or case.serving(case.new) < stage.new:
+        return grown
+    return (*grown, *case.shrink(case.old, old))

@@ -1,0 +1,1 @@
+"""How many servers does an app need?"""

@@ -1,0 +1,1 @@
+"""What does the planner see, and what may it answer? Values only."""
