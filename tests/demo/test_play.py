@@ -9,11 +9,12 @@ from typing import Any, cast
 
 import pytest
 
-from millpond.control.observe.headcount import Servers, Watch
+from millpond.control.observe.headcount import Servers
 from millpond.demo import play
 from millpond.demo.play import CommandError, shell_of
 from millpond.demo.script import Command, Script
 from millpond.demo.takeovers import Takeovers
+from millpond.demo.watch import Watch
 from millpond.local.cluster.embedded import Cluster
 
 from .made_up_rollout import MOMENTS, SCRIPT
