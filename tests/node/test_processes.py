@@ -105,7 +105,7 @@ def _is_over(pid: int) -> bool:
 async def test_an_agent_that_is_not_the_parent_sees_the_end_and_the_exit_code(box: Box) -> None:
     """Started by another process that is gone meanwhile, as after a restart of the agent."""
     program = (
-        "import sys, pathlib; from millpond.node import processes; f = pathlib.Path(sys.argv[1]);"
+        "import sys, pathlib; from millpond.local.node.containers import processes; f = pathlib.Path(sys.argv[1]);"
         "p = processes.launch(['/bin/sh', '-c', 'until test -e go; do sleep 0.01; done; exit 9'],"
         " env={'PATH': '/usr/bin:/bin'}, cwd=f, log=f/'log', exit_file=f/'exit'); print(p.pid, p.start)"
     )
