@@ -1,0 +1,124 @@
+"""The whole in memory: API server, controllers, nodes, routers, and the operator that is at work, if one is."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+from millpond.cycle import Cycle
+from millpond.kube.client import Api
+from millpond.kube.world import World
+from millpond.term import SETTLE_S
+
+from memory.client import Client, Heard, _nobody
+from memory.clock import Clock
+from memory.nodes import Garbage, Nodes
+from memory.product import build, unless
+from memory.replicasets import ReplicaSets
+from memory.routers import Control, Router, Traffic
+from memory.server import Server
+from memory.watches import Feed, feed
+
+TICK_S = 0.5
+REUNION_S = 1.0
+
+
+@dataclass
+class Operator:
+    """One process that leads: its caches, its side of the routers, its cycle. ``behind_s`` of its watches, by resource."""
+
+    client: Client
+    world: World
+    control: Control
+    cycle: Cycle
+    feeds: Mapping[str, Feed]
+
+    def hear(self) -> None:
+        for watch in self.feeds.values():
+            watch.deliver()
+
+    async def once(self) -> bool:
+        """One cycle with what the watches tell; False when it died in it."""
+        self.hear()
+        return await unless(self.client.dead, self.cycle)
+
+
+@dataclass
+class Cluster:
+    clock: Clock = field(default_factory=Clock)
+    server: Server = field(init=False)
+    sets: ReplicaSets = field(init=False)
+    nodes: Nodes = field(init=False)
+    garbage: Garbage = field(init=False)
+    routers: list[Router] = field(init=False)
+    traffic: dict[str, Traffic] = field(default_factory=dict)
+    operator: Operator | None = None
+
+    def __post_init__(self) -> None:
+        self.server = Server(self.clock)
+        self.sets, self.nodes = ReplicaSets(self.server), Nodes(self.server)
+        self.garbage = Garbage(self.server)
+        self.routers = [Router("r1", self.clock), Router("r2", self.clock)]
+
+    def fork(self) -> "Cluster":
+        """The same cluster in the same moment, with a clock of its own and no operator."""
+        made = Cluster(Clock(self.clock.passed_s))
+        made.server = self.server.fork(made.clock)
+        made.sets = self.sets.fork(made.server)
+        made.nodes = self.nodes.fork(made.server)
+        made.garbage = Garbage(made.server)
+        made.routers = [
+            replace(r, clock=made.clock, config=dict(r.config), in_flight=dict(r.in_flight), told=list(r.told))
+            for r in self.routers
+        ]
+        made.traffic = {key: replace(t, errors=dict(t.errors)) for key, t in self.traffic.items()}
+        return made
+
+    def start_operator(
+        self,
+        *,
+        version: int | None = None,
+        behind_s: Mapping[str, float] | float = 0.0,
+        before: Heard = _nobody,
+        after: Heard = _nobody,
+        settle_s: float = SETTLE_S,
+    ) -> Operator:
+        """``version``: it takes over with caches as they were then, instead of listing now."""
+        client = Client(self.server, before=before, after=after)
+        world = World(cast(Api, client), on_change=lambda: None)
+        control = Control(self.routers, self.traffic, self.clock, REUNION_S if settle_s else 0.0)
+        began_s = self.clock()
+        cycle = build(
+            client, world, control, self.clock, may_act=lambda: self.clock() - began_s >= settle_s
+        )
+        feeds = {name: feed(self.server, name, reflector) for name, reflector in world.reflectors.items()}
+        for name, watch in feeds.items():
+            watch.start(version)
+            watch.behind_s = behind_s if isinstance(behind_s, (int, float)) else behind_s.get(name, 0.0)
+        self.operator = Operator(client, world, control, cycle, feeds)
+        return self.operator
+
+    async def pass_time(self, seconds: float = TICK_S) -> None:
+        """Everybody but the operator does what is due."""
+        await asyncio.sleep(seconds)
+        self.step()
+
+    def step(self) -> None:
+        self.garbage.step()
+        self.sets.step()
+        self.nodes.step()
+        for router in self.routers:
+            router.step(self.traffic)
+
+    async def tick(self) -> bool:
+        """Time passes, then a cycle; False when the operator died in it, or there is none."""
+        await self.pass_time()
+        return self.operator is not None and await self.operator.once()
+
+    async def until(self, reached: Callable[[], Any], most: int = 400, why: str = "") -> int:
+        """Ticks until then; the operator must live through it."""
+        for number in range(most):
+            if reached():
+                return number
+            assert await self.tick(), "the operator died"
+        raise AssertionError(f"not within {most} ticks: {why}")

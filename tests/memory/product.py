@@ -1,0 +1,59 @@
+"""The operator over the cluster in memory. `build` is the one place that says what a cycle is made of."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, cast
+
+from millpond.clock import Clock
+from millpond.cycle import Cycle
+from millpond.kube.apply import Hands
+from millpond.kube.client import Api
+from millpond.kube.drains import Drains
+from millpond.kube.each import PATIENCE_S, Each
+from millpond.kube.editions import Editions
+from millpond.kube.events import Events
+from millpond.kube.faults import Faults
+from millpond.kube.learner import Learner
+from millpond.kube.world import World
+from millpond.kube.writer import Writer
+from millpond.router.control import RouterControl
+
+
+def build(
+    api: Any,
+    world: World,
+    routers: Any,
+    clock: Clock,
+    *,
+    may_act: Callable[[], bool] = lambda: True,
+    faults: Faults | None = None,
+    patience_s: float = PATIENCE_S,
+) -> Cycle:
+    api, control = cast(Api, api), cast(RouterControl, routers)
+    learner = Learner(telemetry=control.telemetry, clock=clock)
+    hands = Hands(api, world, Events(api, instance="test", clock=clock), clock, may_act)
+    return Cycle(
+        world=world,
+        routers=control,
+        learner=learner,
+        hands=hands,
+        drains=Drains(hands=hands, routers=control, learner=learner),
+        editions=Editions(api, world, clock),
+        writer=Writer(api, world),
+        clock=clock,
+        each=Each(faults or Faults(clock=clock), patience_s=patience_s),
+    )
+
+
+async def unless(over: asyncio.Event, cycle: Cycle) -> bool:
+    """One cycle; False when the operator died in it."""
+    work, death = asyncio.ensure_future(cycle.once()), asyncio.ensure_future(over.wait())
+    await asyncio.wait((work, death), return_when=asyncio.FIRST_COMPLETED)
+    death.cancel()
+    if over.is_set():
+        work.cancel()
+        await asyncio.wait((work,))
+        await cycle.each.stop()
+        return False
+    work.result()
+    return True
