@@ -40,7 +40,7 @@ async def test_once_they_are_of_this_version_what_they_dropped_is_written() -> N
     found = tenants(CLAIMS)
     await found.once()
     found.memory.drops = frozenset()
-    found.now_s += 300
+    found.clock.passed_s += 300
     for _ in range(3):
         await found.once()
     assert found.memory.objects[f"elasticapps/{QUIET}/web"]["status"]["claims"]

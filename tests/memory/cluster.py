@@ -5,15 +5,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
-from millpond.cycle import Cycle
+from millpond.control.cycle import Cycle
+from millpond.control.observe.world import World
 from millpond.kube.client import Api
-from millpond.kube.world import World
-from millpond.term import SETTLE_S
+from millpond.lead.term import SETTLE_S
 
 from memory.client import Client, Heard, _nobody
 from memory.clock import Clock
 from memory.nodes import Garbage, Nodes
 from memory.product import build, unless
+from memory.promises import Promises
 from memory.replicasets import ReplicaSets
 from memory.routers import Control, Router, Traffic
 from memory.server import Server
@@ -25,7 +26,7 @@ REUNION_S = 1.0
 
 @dataclass
 class Operator:
-    """One process that leads: its caches, its side of the routers, its cycle. ``behind_s`` of its watches, by resource."""
+    """One process that leads: its caches, its side of the routers, its cycle."""
 
     client: Client
     world: World
@@ -53,12 +54,18 @@ class Cluster:
     routers: list[Router] = field(init=False)
     traffic: dict[str, Traffic] = field(default_factory=dict)
     operator: Operator | None = None
+    promises: Promises = field(init=False)
 
     def __post_init__(self) -> None:
         self.server = Server(self.clock)
         self.sets, self.nodes = ReplicaSets(self.server), Nodes(self.server)
         self.garbage = Garbage(self.server)
         self.routers = [Router("r1", self.clock), Router("r2", self.clock)]
+        self._watch()
+
+    def _watch(self) -> None:
+        self.promises = Promises(self.server, self.routers)
+        self.sets.on_delete = self.promises.removal
 
     def fork(self) -> "Cluster":
         """The same cluster in the same moment, with a clock of its own and no operator."""
@@ -68,9 +75,13 @@ class Cluster:
         made.nodes = self.nodes.fork(made.server)
         made.garbage = Garbage(made.server)
         made.routers = [
-            replace(r, clock=made.clock, config=dict(r.config), in_flight=dict(r.in_flight), told=list(r.told))
+            replace(
+                r, clock=made.clock, config=dict(r.config), in_flight=dict(r.in_flight), told=list(r.told)
+            )
             for r in self.routers
         ]
+        made._watch()
+        made.promises.broken, made.promises.floor = list(self.promises.broken), self.promises.floor
         made.traffic = {key: replace(t, errors=dict(t.errors)) for key, t in self.traffic.items()}
         return made
 
@@ -88,9 +99,7 @@ class Cluster:
         world = World(cast(Api, client), on_change=lambda: None)
         control = Control(self.routers, self.traffic, self.clock, REUNION_S if settle_s else 0.0)
         began_s = self.clock()
-        cycle = build(
-            client, world, control, self.clock, may_act=lambda: self.clock() - began_s >= settle_s
-        )
+        cycle = build(client, world, control, self.clock, may_act=lambda: self.clock() - began_s >= settle_s)
         feeds = {name: feed(self.server, name, reflector) for name, reflector in world.reflectors.items()}
         for name, watch in feeds.items():
             watch.start(version)
@@ -105,20 +114,21 @@ class Cluster:
 
     def step(self) -> None:
         self.garbage.step()
-        self.sets.step()
+        self.sets.step()  # acts on what it heard: what the operator wrote since, with its caches' lag
         self.nodes.step()
         for router in self.routers:
             router.step(self.traffic)
+        self.promises.look()
 
     async def tick(self) -> bool:
         """Time passes, then a cycle; False when the operator died in it, or there is none."""
         await self.pass_time()
         return self.operator is not None and await self.operator.once()
 
-    async def until(self, reached: Callable[[], Any], most: int = 400, why: str = "") -> int:
+    async def until(self, reached: Callable[[], Any], most: int, why: Callable[[], str]) -> int:
         """Ticks until then; the operator must live through it."""
         for number in range(most):
             if reached():
                 return number
             assert await self.tick(), "the operator died"
-        raise AssertionError(f"not within {most} ticks: {why}")
+        raise AssertionError(f"not within {most} ticks: {why()}")

@@ -14,7 +14,9 @@ def furnished(server: Server, *namespaces: str, nodes: int = 3) -> None:
     """Everything that apps refer to."""
     goal = {"type": "averageResponseTime", "target": "300ms"}
     server.create(paths.slapolicies(), _object("SLAPolicy", "gold", {"goal": goal}))
-    server.create(paths.dynamicpools(), _object("DynamicPool", "default", {"nodeSelector": {"pool": "default"}}))
+    server.create(
+        paths.dynamicpools(), _object("DynamicPool", "default", {"nodeSelector": {"pool": "default"}})
+    )
     for number in range(nodes):
         ready = {"conditions": [{"type": "Ready", "status": "True"}]}
         node = _object("Node", f"n{number + 1}", {})
@@ -53,6 +55,10 @@ def apply(server: Server, found: Raw) -> None:
         server.patch(paths.elasticapps(meta["namespace"], meta["name"]), {"spec": found["spec"]})
     else:
         server.create(paths.elasticapps(meta["namespace"]), found)
+
+
+def stored(server: Server, namespace: str = NAMESPACE, name: str = APP) -> Raw:
+    return server.get(paths.elasticapps(namespace, name))
 
 
 def _object(kind: str, name: str, spec: Raw) -> Raw:

@@ -1,7 +1,9 @@
 """JSON values as an API server treats them: copies, merge patches, lists that are merged by a key, selectors."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+from millpond.kube.raw import entries, fields
 
 Raw = dict[str, Any]
 
@@ -27,16 +29,16 @@ def merged(old: Any, new: Any) -> Any:
 def strategic(old: Raw, new: Raw) -> Raw:
     """As far as it is relied on: a merge in which conditions are merged by their type."""
     found: Raw = merged(old, new)
-    conditions = (new.get("status") or {}).get("conditions")
-    if conditions is not None:
-        before = (old.get("status") or {}).get("conditions") or []
+    conditions = entries(fields(new.get("status")).get("conditions"))
+    if conditions:
+        before = entries(fields(old.get("status")).get("conditions"))
         found["status"]["conditions"] = by_type(before, conditions)
     return found
 
 
-def by_type(before: list[Raw], news: list[Raw]) -> list[Raw]:
+def by_type(before: Iterable[Raw], news: Iterable[Raw]) -> list[Raw]:
     told = {c["type"]: c for c in news}
-    kept = [{**c, **told.pop(c["type"])} if c["type"] in told else c for c in before]
+    kept = [{**c, **told.pop(c["type"])} if c.get("type") in told else c for c in before]
     return [*kept, *(copied(c) for c in news if c["type"] in told)]
 
 

@@ -5,18 +5,18 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from millpond.clock import Clock
-from millpond.cycle import Cycle
-from millpond.kube.apply import Hands
+from millpond.control.act.apply import Hands
+from millpond.control.act.editions import Editions
+from millpond.control.cycle import Cycle
+from millpond.control.drain.drains import Drains
+from millpond.control.guard.each import PATIENCE_S, Each
+from millpond.control.guard.faults import Faults
+from millpond.control.learn.learner import Learner
+from millpond.control.observe.world import World
+from millpond.control.report.writer import Writer
 from millpond.kube.client import Api
-from millpond.kube.drains import Drains
-from millpond.kube.each import PATIENCE_S, Each
-from millpond.kube.editions import Editions
 from millpond.kube.events import Events
-from millpond.kube.faults import Faults
-from millpond.kube.learner import Learner
-from millpond.kube.world import World
-from millpond.kube.writer import Writer
-from millpond.router.control import RouterControl
+from millpond.router.xds.control import RouterControl
 
 
 def build(

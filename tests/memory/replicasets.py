@@ -5,18 +5,23 @@ As in Kubernetes: it acts only when its cache has shown what it did before (expe
 """
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from millpond.clock import from_rfc3339
+from millpond.control.observe.objects import DELETION_COST
 from millpond.kube import paths
 from millpond.kube.errors import NotFound
-from millpond.kube.objects import DELETION_COST
 from millpond.kube.raw import of_kind
 
 from memory.patches import Raw, copied
 from memory.server import Server
 from memory.watches import Cache
+
+
+def _nobody(pod: Raw) -> None:
+    pass
 
 
 @dataclass
@@ -34,6 +39,8 @@ class Expected:
 @dataclass
 class ReplicaSets:
     server: Server
+    on_delete: Callable[[Raw], None] = _nobody
+    """Told of each pod right before it is deleted."""
     pods: Cache = field(init=False)
     sets: Cache = field(init=False)
     expected: dict[str, Expected] = field(default_factory=dict)  # by the set's UID
@@ -112,6 +119,7 @@ class ReplicaSets:
     def _delete(self, pod: Raw) -> None:
         meta = pod["metadata"]
         try:
+            self.on_delete(self.server.get(paths.pods(meta["namespace"], meta["name"])))
             self.server.delete(paths.pods(meta["namespace"], meta["name"]), uid=meta["uid"])
         except NotFound:
             self.expected[_owner(pod) or ""].deletions.discard(meta["uid"])

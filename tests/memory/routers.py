@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from math import ceil, inf
 
 from millpond.router.config import AppRoutes, EditionRoute, Endpoint, cluster_name
-from millpond.router.control import Published, RouterState
-from millpond.router.telemetry import Collected, EditionSecond, EndpointLoad
-from millpond_policies.histogram import BOUNDS_MS
+from millpond.router.telemetry.collector import Collected, EditionSecond, EndpointLoad
+from millpond.router.xds.control import Published, RouterState
+from millpond_policies.learn.histogram import BOUNDS_MS
 
 from memory.clock import Clock
 
@@ -113,7 +113,9 @@ class Control:
         if self.clock() - self.began_s < self.reunion_s:
             return Published(confirmed=frozenset(), rejected={}, waiting=self._waiting())
         served = frozenset(
-            key for key, routes in self.target.items() if all(r.config.get(key) == routes for r in self.routers_)
+            key
+            for key, routes in self.target.items()
+            if all(r.config.get(key) == routes for r in self.routers_)
         )
         return Published(confirmed=served, routed=served, rejected={}, waiting=self._waiting())
 

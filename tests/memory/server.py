@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from millpond.clock import rfc3339
 from millpond.kube.errors import Conflict, Gone, Invalid, NotFound
@@ -49,7 +49,7 @@ class Server:
     """Fields of the status of ElasticApps that its custom resources do not have."""
     version: int = 1_000
     history: dict[str, list[Change]] = field(default_factory=lambda: defaultdict(list))
-    oldest: int = 0
+    oldest: int = 1_000
     """Watches from before this version are Gone."""
     made: Counter[str] = field(default_factory=Counter)
     """How many objects of a name there have been."""
@@ -120,7 +120,10 @@ class Server:
                 return self.create(path, merged({"metadata": {"name": name}}, body), dry_run=dry_run)
             raise NotFound(f'{key} "not found"', 404)
         old = self.objects[key]
-        _check(old, body)
+        meta = body.get("metadata") or {} if isinstance(body, Mapping) else {}
+        if meta.get("uid", old["metadata"]["uid"]) != old["metadata"]["uid"]:
+            raise Invalid("metadata.uid: field is immutable", 422)
+        _check(old, version=meta.get("resourceVersion"))
         new = (strategic if kind == "strategic" else merged)(old, body)
         new = _limited(old, new, resource, sub)
         return new if dry_run else self._replace(key, old, new)
@@ -130,8 +133,7 @@ class Server:
     ) -> Raw:
         """Pods that run get their grace period; what has finalizers waits for those."""
         raw = self.get(path)
-        meta: Raw = {"uid": uid} if uid else {}
-        _check(raw, {"metadata": meta | ({"resourceVersion": version} if version else {})})
+        _check(raw, uid=uid, version=version)
         key, grace_s = "/".join(where(path)[:3]), self._grace_s(raw, key_resource=where(path)[0])
         if at_once or not (grace_s or raw["metadata"].get("finalizers")):
             return self._remove(key)
@@ -174,15 +176,16 @@ class Server:
         self.history[resource].append(Change(self.version, what, raw, before, self.clock()))
 
 
-_WITHOUT_STATUS_AT_FIRST = frozenset({"elasticapps", "editions", "replicasets", "slapolicies", "dynamicpools"})
+_WITHOUT_STATUS_AT_FIRST = frozenset(
+    {"elasticapps", "editions", "replicasets", "slapolicies", "dynamicpools"}
+)
 
 
-def _check(raw: Raw, body: Any) -> None:
-    """Preconditions: what a body says of UID and version must still be so."""
-    meta = body.get("metadata") or {} if isinstance(body, Mapping) else {}
-    for name in ("uid", "resourceVersion"):
-        if name in meta and meta[name] != raw["metadata"].get(name):
-            raise Conflict(f"{name} is {raw['metadata'].get(name)}, not {meta[name]}", 409)
+def _check(raw: Raw, *, uid: str | None = None, version: str | None = None) -> None:
+    """Preconditions; None: any will do."""
+    for name, wanted in (("uid", uid), ("resourceVersion", version)):
+        if wanted is not None and wanted != raw["metadata"].get(name):
+            raise Conflict(f"{name} is {raw['metadata'].get(name)}, not {wanted}", 409)
 
 
 def _limited(old: Raw, new: Raw, resource: str, sub: str) -> Raw:
