@@ -32,6 +32,17 @@ async def wait_for_gauge(session: aiohttp.ClientSession, app: RunningApp, name: 
         await asyncio.sleep(0.01)
 
 
+async def wait_for_arrivals(session: aiohttp.ClientSession, app: RunningApp, requests: int) -> None:
+    async def arrived() -> float:
+        seen = await gauges(session, app)
+        return seen["shop_working"] + seen["shop_waiting"] + seen.get('shop_requests_total{code="200"}', 0)
+
+    deadline = time.monotonic() + 10
+    while (seen := await arrived()) < requests:
+        assert time.monotonic() < deadline, f"{seen} requests have arrived, not {requests}"
+        await asyncio.sleep(0.01)
+
+
 async def test_work_beyond_the_slots_waits_and_is_served_in_the_order_of_arrival(run_app: RunApp) -> None:
     app = run_app(SLOTS="1", SERVICE_TIME_MS="60")
     finished: list[int] = []
@@ -44,10 +55,7 @@ async def test_work_beyond_the_slots_waits_and_is_served_in_the_order_of_arrival
         tasks = []
         for number in range(6):
             tasks.append(asyncio.create_task(one(session, number)))
-            if number == 0:
-                await wait_for_gauge(session, app, "shop_working", 1)
-            else:
-                await asyncio.sleep(0.005)
+            await wait_for_arrivals(session, app, number + 1)
         await asyncio.gather(*tasks)
     assert finished == list(range(6))
 

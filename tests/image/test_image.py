@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from millpond.cli.main import LAPTOP
+
 from image.conftest import Image
 from image.lockfile import pinned
 from waiting import eventually
@@ -80,6 +82,15 @@ def test_everything_is_compiled_since_nothing_can_be_at_run_time(millpond: Image
     ask += "files = [f for m in (millpond, millpond_policies) for f in pathlib.Path(m.__path__[0]).rglob('*.py')]\n"
     ask += "print(len(files) > 100, [str(f) for f in files if not pathlib.Path(c(f)).exists()])"
     assert millpond.python(ask) == "True []\n"
+
+
+def test_what_only_a_laptop_needs_is_left_out_and_the_image_says_so(millpond: Image) -> None:
+    ask = "from importlib.util import find_spec as f; print(f('millpond.local'), f('millpond.demo'))"
+    assert millpond.python(ask) == "None None\n"
+    for verb in sorted(LAPTOP):
+        told = millpond.attempt(verb, "--help")
+        assert (told.returncode, told.stdout) == (1, "")
+        assert f"`millpond {verb}` is not in the image" in told.stderr
 
 
 def test_time_zones_are_known(millpond: Image) -> None:

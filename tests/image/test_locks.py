@@ -55,3 +55,12 @@ def test_the_demo_says_what_to_install() -> None:
     assert done.stderr == (
         "Error: matplotlib, which draws the timeline, is not installed: pip install 'millpond[demo]'\n"
     )
+
+
+def test_the_product_loads_without_what_the_image_leaves_out() -> None:
+    absent = "import sys; sys.modules.update(dict.fromkeys(('millpond.local', 'millpond.demo')))\n"
+    load = "from importlib import import_module\nfrom millpond.cli.main import LAPTOP, VERBS\n"
+    load += "for verb in VERBS.keys() - LAPTOP: import_module(VERBS[verb][0].partition(':')[0])\n"
+    load += "import millpond.lead.bootstrap; print('loaded')"
+    done = subprocess.run([sys.executable, "-c", absent + load], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("loaded\n", "")

@@ -1,6 +1,7 @@
 """`millpond`: the verbs, each loaded only when it is used, so that `millpond --help` is instant."""
 
 from importlib import import_module
+from importlib.util import find_spec
 
 import click
 from click.shell_completion import CompletionItem
@@ -34,6 +35,11 @@ VERBS = {
 }
 
 
+LAPTOP = frozenset(("cluster", "demo", "node"))
+"""Verbs that the image does not hold."""
+_INSTALL = "it is for laptops: pip install 'millpond[demo]', or use a checkout"
+
+
 class _Verbs(Verbs):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(VERBS)
@@ -41,6 +47,8 @@ class _Verbs(Verbs):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
+        if cmd_name in LAPTOP and find_spec("millpond.local") is None:
+            raise click.ClickException(f"`millpond {cmd_name}` is not in the image: {_INSTALL}")
         module, attribute = VERBS[cmd_name][0].split(":")
         command: click.Command = getattr(import_module(module), attribute)
         return command

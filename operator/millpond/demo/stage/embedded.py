@@ -45,7 +45,7 @@ class EmbeddedStack:
 
     @classmethod
     def start(cls, scenario: Scenario, say: Say) -> "EmbeddedStack":
-        """Takes half a minute or so. Raises StackError or millpond.cluster's ClusterError; then nothing is left."""
+        """Takes half a minute or so. Raises StackError or an embedded cluster's ClusterError; then nothing is left."""
         name = _name(scenario)
         ledgers = folders.clusters() / name / "ledgers"
         nodes = _nodes(scenario, ledgers)

@@ -1,0 +1,70 @@
+"""Each import contract fails when somebody imports what it forbids."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FORBIDDEN = [
+    ("millpond.kube.paths", "millpond.control.cycle", "imports point downward"),
+    ("millpond.router.config", "millpond.kube.paths", "imports point downward"),
+    ("millpond.lead.settings", "millpond.local.errors", "imports point downward"),
+    ("millpond.control.cycle", "millpond.lead.term", "imports point downward"),
+    ("millpond_policies.plan", "time", "policies think"),
+    ("millpond_policies.plan", "pydantic", "policies think"),
+    ("millpond_policies.learn.curve", "millpond_policies.size.sizing", "policies: plan"),
+    ("millpond_policies.size.sizing", "millpond_policies.rollouts.stages", "policies: plan"),
+    ("millpond.control.guard.each", "millpond.control.observe.world", "control: the cycle"),
+    ("millpond.control.report.facts", "millpond.control.routing.routes", "control: the cycle"),
+    ("millpond.control.act.template", "millpond.control.drain.drains", "control: the cycle"),
+    ("millpond.router.trust.tls", "millpond.router.xds.router", "router: process"),
+    ("millpond.router.telemetry.otlp", "millpond.router.xds.router", "router: process"),
+    ("millpond.local.node.state", "millpond.local.cluster.plane", "a laptop's parts"),
+    ("millpond.local.node.state", "millpond.local.programs.build", "a laptop's parts"),
+    ("millpond.cli.show.get", "millpond.demo.run", "the product runs without"),
+    ("millpond.cli.run.operator", "millpond.local.errors", "the product runs without"),
+    ("millpond.local.errors", "millpond.control.guard.faults", "adapters do not know"),
+]
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    """A copy of all that the contracts are about."""
+    for name in ("operator/millpond", "policies/millpond_policies"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def lint(sources: Path) -> "subprocess.CompletedProcess[str]":
+    """`lint-imports` over the copy."""
+    path = ":".join(str(sources / name) for name in ("operator", "policies"))
+    # In front of the path, so that the copy is looked at and not the installed project.
+    run = f"import sys; sys.path[:0] = {path.split(':')!r}; from importlinter.cli import lint_imports_command as c"
+    argv = [sys.executable, "-c", f"{run}; c(['--config', 'pyproject.toml', '--no-cache'])"]
+    return subprocess.run(argv, cwd=sources, capture_output=True, text=True, timeout=120)
+
+
+def test_the_contracts_are_kept(sources: Path) -> None:
+    found = lint(sources)
+    assert (found.returncode, "0 broken" in found.stdout) == (0, True), found.stdout + found.stderr
+
+
+@pytest.mark.parametrize(
+    ("importer", "imported", "contract"), FORBIDDEN, ids=[f"{a} imports {b}" for a, b, _ in FORBIDDEN]
+)
+def test_an_import_that_points_upward_breaks_its_contract(
+    sources: Path, importer: str, imported: str, contract: str
+) -> None:
+    top, *rest = importer.split(".")
+    module = sources / ("operator" if top == "millpond" else "policies") / top / "/".join(rest)
+    with module.with_suffix(".py").open("a") as source:
+        source.write(f"\nimport {imported}\n")
+    found = lint(sources)
+    _, _, broken = found.stdout.partition("Broken contracts")
+    assert found.returncode == 1
+    assert f"\n{contract}" in broken, found.stdout + found.stderr
+    assert f"{importer} -> {imported}" in broken
