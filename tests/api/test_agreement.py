@@ -16,7 +16,7 @@ from millpond.control.learn.knowledge import Knowledge
 from millpond.control.report import decisions
 from millpond.control.report.status import status
 from millpond.control.resolve import rollouts
-from millpond.control.resolve.candidates import Candidate
+from millpond.control.resolve.candidates import ValidApp
 from millpond.control.routing.routes import app_routes
 from millpond.control.snapshot.apps import app_view
 from millpond.router.config import fault
@@ -39,15 +39,15 @@ def computed(raw: Manifest) -> None:
     raw = {**raw, "metadata": {**good.raw["metadata"], **raw["metadata"]}}
     found, kind = good, raw["kind"]
     if kind == ELASTICAPP:
-        found = Candidate(
+        found = ValidApp(
             key="shop/cart", raw=raw, spec=elasticapp.parse(raw), policy=good.policy, pool=good.pool
         )
     elif kind == SLAPOLICY:
-        found = Candidate(
+        found = ValidApp(
             key="shop/cart", raw=good.raw, spec=good.spec, policy=slapolicy.parse(raw), pool=good.pool
         )
     elif kind == DYNAMICPOOL:
-        found = Candidate(
+        found = ValidApp(
             key="shop/cart", raw=good.raw, spec=good.spec, policy=good.policy, pool=dynamicpool.parse(raw)
         )
     for held in (holdings(), holdings(sibling("a"), retiring())):

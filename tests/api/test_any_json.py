@@ -7,10 +7,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from millpond.api.names import ELASTICAPP
+from millpond.api import slapolicy
+from millpond.api.dynamicpool import DynamicPoolSpec
+from millpond.api.names import ELASTICAPP, SLAPOLICY
 from millpond.control.act import editions
 from millpond.control.observe.objects import custom
-from millpond.control.resolve.candidates import Resolver
+from millpond.control.resolve.candidates import Resolver, ValidApp
 from millpond_policies.reasons import Reason
 
 from api.manifests import manifest
@@ -19,6 +21,7 @@ from kube.hostile import changed, json_values, paths
 
 pytestmark = pytest.mark.integration
 GOOD = manifest(ELASTICAPP)
+POLICY, POOL = slapolicy.parse(manifest(SLAPOLICY)), DynamicPoolSpec(node_selector={})
 SPEC = [path for path in paths(GOOD) if path[:1] == ("spec",) and len(path) > 1]
 TEMPLATE = [path for path in SPEC if path[1] == "template"]
 TRIED, TAKEN = [0], [0]
@@ -39,9 +42,10 @@ def test_what_the_api_server_takes_the_operator_reads_or_refuses(dry: Server, pa
     assert found.problem is not None, "there is no policy"
     if found.problem.reason is not Reason.INVALID_SPEC:
         assert found.spec is not None
-        edition = editions.new_edition(found, found.spec, "0")
-        assert editions.replicaset_object(found, found.spec, edition, serves=True, owned=False)
-        assert editions.pool_conflict(found) is None
+        good = ValidApp(key="k", raw=found.raw, spec=found.spec, policy=POLICY, pool=POOL)
+        edition = editions.new_edition(good, "0")
+        assert editions.replicaset_object(good, edition, serves=True, owned=False)
+        assert editions.pool_conflict(good) is None
 
 
 def test_the_api_server_took_some_of_them() -> None:

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
 
-from millpond.api import elasticapp
+from millpond.api import dynamicpool, elasticapp, slapolicy
 from millpond.api.names import API_VERSION, GATE, LABEL_APP, LABEL_EDITION
 from millpond.api.template import template_hash
 from millpond.control.act.editions import new_edition, replicaset_object
 from millpond.control.observe.world import World
-from millpond.control.resolve.candidates import Candidate
+from millpond.control.resolve.candidates import ValidApp
 from millpond.kube.cache import version_of
 from millpond.kube.client import Api
 from millpond.router.config import AppRoutes, cluster_name
@@ -101,8 +101,8 @@ def make(apps: int, servers: int) -> Made:
     """Settled apps, each with one edition that serves with ``servers`` servers."""
     api = MergingApi()
     world = World(cast(Api, api), on_change=lambda: None)
-    policies = [_object("SLAPolicy", "gold", goal={"type": "averageResponseTime", "target": "300ms"})]
-    pools = [_object("DynamicPool", "default", nodeSelector={"millpond.dev/pool": "default"})]
+    policies = [_policy()]
+    pools = [_pool()]
     found = [_app(number, servers) for number in range(apps)]
     editions = [_edition(app) for app in found]
     sets = [_replicaset(app, edition) for app, edition in zip(found, editions, strict=True)]
@@ -148,23 +148,34 @@ def _app(number: int, servers: int) -> Raw:
     return made
 
 
-def _candidate(app: Raw) -> Candidate:
-    key = f"bench/{app['metadata']['name']}"
-    return Candidate(key=key, raw=app, spec=elasticapp.parse(app))
+def _candidate(app: Raw) -> ValidApp:
+    return ValidApp(
+        key=f"bench/{app['metadata']['name']}",
+        raw=app,
+        spec=elasticapp.parse(app),
+        policy=slapolicy.parse(_policy()),
+        pool=dynamicpool.parse(_pool()),
+    )
+
+
+def _policy() -> Raw:
+    return _object("SLAPolicy", "gold", goal={"type": "averageResponseTime", "target": "300ms"})
+
+
+def _pool() -> Raw:
+    return _object("DynamicPool", "default", nodeSelector={"millpond.dev/pool": "default"})
 
 
 def _edition(app: Raw) -> Raw:
     candidate = _candidate(app)
-    assert candidate.spec is not None
-    made = new_edition(candidate, candidate.spec, template_hash(app["spec"]["template"]))
+    made = new_edition(candidate, template_hash(app["spec"]["template"]))
     made["metadata"] |= {"uid": f"edition-{candidate.name}", "resourceVersion": "100"}
     return {**made, "status": {"state": "Active"}}
 
 
 def _replicaset(app: Raw, edition: Raw) -> Raw:
     candidate = _candidate(app)
-    assert candidate.spec is not None
-    made = replicaset_object(candidate, candidate.spec, edition, serves=True)
+    made = replicaset_object(candidate, edition, serves=True)
     made["metadata"] |= {"uid": f"set-{candidate.name}", "resourceVersion": "100", "generation": 1}
     count = made["spec"]["replicas"]
     return {**made, "status": {"observedGeneration": 1, "replicas": count, "readyReplicas": count}}

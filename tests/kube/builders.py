@@ -5,7 +5,7 @@ from typing import Any
 
 from millpond.control.observe.objects import Pod, ReplicaSet, RetireIntent
 from millpond.control.observe.world import Holdings
-from millpond.control.resolve.candidates import Candidate
+from millpond.control.resolve.candidates import ValidApp
 
 POD = Pod(
     namespace="shop",
@@ -55,7 +55,7 @@ def retiring(deadline_s: float = 2000.0, **changes: Any) -> Pod:
     return replace(POD, **{"gate": False, "ready": False, "retire": intent, **changes})
 
 
-def app(**spec: Any) -> Candidate:
+def app(**spec: Any) -> ValidApp:
     from millpond.api import dynamicpool, elasticapp, slapolicy
 
     raw = {
@@ -82,7 +82,7 @@ def app(**spec: Any) -> Candidate:
         "spec": {"goal": {"type": "averageResponseTime", "target": "300ms"}},
     }
     pool = {"metadata": {"name": "default"}, "spec": {"nodeSelector": {"millpond.dev/pool": "default"}}}
-    return Candidate(
+    return ValidApp(
         key="shop/cart",
         raw=raw,
         spec=elasticapp.parse(raw),

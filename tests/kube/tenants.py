@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
-from millpond.api import elasticapp
+from millpond.api import dynamicpool, elasticapp, slapolicy
 from millpond.api.names import API_VERSION, GATE, LABEL_APP, LABEL_EDITION
 from millpond.api.template import template_hash
 from millpond.control.act.editions import new_edition, replicaset_object
 from millpond.control.guard.faults import Faults
 from millpond.control.observe.world import World
-from millpond.control.resolve.candidates import Candidate
+from millpond.control.resolve.candidates import ValidApp
 from millpond.kube.cache import Reflector
 from millpond.kube.client import Api
 from millpond.router.config import AppRoutes
@@ -70,10 +70,8 @@ def _replace(reflector: Reflector[Any], kept: list[Raw], version: int) -> None:
 def cluster(*namespaces: str) -> dict[str, Raw]:
     """One app with a serving and a pending server in each namespace."""
     found = {
-        "slapolicies//gold": _object(
-            "SLAPolicy", "gold", goal={"type": "averageResponseTime", "target": "300ms"}
-        ),
-        "dynamicpools//default": _object("DynamicPool", "default", nodeSelector={"pool": "default"}),
+        "slapolicies//gold": _policy(),
+        "dynamicpools//default": _pool(),
         "nodes//n1": {
             **_object("Node", "n1"),
             "status": {"conditions": [{"type": "Ready", "status": "True"}]},
@@ -117,14 +115,27 @@ def _app(namespace: str) -> Raw:
     )
 
 
-def candidate(app: Raw) -> Candidate:
-    return Candidate(key=f"{app['metadata']['namespace']}/web", raw=app, spec=elasticapp.parse(app))
+def _policy() -> Raw:
+    return _object("SLAPolicy", "gold", goal={"type": "averageResponseTime", "target": "300ms"})
+
+
+def _pool() -> Raw:
+    return _object("DynamicPool", "default", nodeSelector={"pool": "default"})
+
+
+def candidate(app: Raw) -> ValidApp:
+    return ValidApp(
+        key=f"{app['metadata']['namespace']}/web",
+        raw=app,
+        spec=elasticapp.parse(app),
+        policy=slapolicy.parse(_policy()),
+        pool=dynamicpool.parse(_pool()),
+    )
 
 
 def _edition(app: Raw) -> Raw:
     found = candidate(app)
-    assert found.spec is not None
-    made = new_edition(found, found.spec, template_hash(app["spec"]["template"]))
+    made = new_edition(found, template_hash(app["spec"]["template"]))
     made["metadata"] |= {
         "uid": f"edition-{found.namespace}",
         "resourceVersion": "100",
@@ -135,8 +146,7 @@ def _edition(app: Raw) -> Raw:
 
 def _replicaset(app: Raw, edition: Raw) -> Raw:
     found = candidate(app)
-    assert found.spec is not None
-    made = replicaset_object(found, found.spec, edition, serves=True)
+    made = replicaset_object(found, edition, serves=True)
     made["metadata"] |= {
         "uid": f"set-{found.namespace}",
         "resourceVersion": "100",

@@ -24,7 +24,6 @@ NOW_S = 1000.0
 ])  # fmt: skip
 def test_a_servers_load_is_found_by_the_name_that_routers_tell(address: str, told: str) -> None:
     pod, app = replace(builders.POD, address=address), builders.app()
-    assert app.spec is not None
     name = f"{told}:{app.spec.port}"
     learner = Learner(
         telemetry=Telemetry(clock=lambda: NOW_S, known=_nothing),
@@ -35,7 +34,7 @@ def test_a_servers_load_is_found_by_the_name_that_routers_tell(address: str, tol
     assert load is not None
     assert load.in_flight == 5
     held = builders.holdings(pod)
-    victim = drains._Victim(app=app, held=held, pod=pod, acknowledged=True)
+    victim = drains._Victim(app=app, spec=app.spec, held=held, pod=pod, acknowledged=True)
     assert victim.endpoint == name
     routes = app_routes(app, held)
     assert routes is not None

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from millpond.control.resolve.candidates import Candidate
+from millpond.control.resolve.candidates import ValidApp
 from millpond.control.resolve.claims import NEVER_S, Claim, Record
 from millpond.control.routing.routes import app_routes, edition_cookies
 from millpond.router.config import EDITION_COOKIE, Pins
@@ -125,7 +125,7 @@ def test_whatever_the_phase_and_reason_no_edition_without_weight_lets_everybody_
 HOST = "cart.test"
 
 
-def _app(record: Record, *, crowded: bool) -> Candidate:
+def _app(record: Record, *, crowded: bool) -> ValidApp:
     return replace(app(), claims={Claim(HOST): record}, crowded=frozenset({HOST}) if crowded else frozenset())
 
 

@@ -11,7 +11,7 @@ from millpond.control.act.editions import new_edition
 from millpond.control.observe.world import Holdings
 from millpond.control.report.status import status
 from millpond.control.resolve import rollouts
-from millpond.control.resolve.candidates import Candidate
+from millpond.control.resolve.candidates import ValidApp
 from millpond.control.routing.routes import app_routes
 from millpond.router.config import Preview
 from millpond_policies.reasons import Reason
@@ -40,7 +40,7 @@ WAITING = replace(
 )
 
 
-def rolling(progress: Progress | None, **rollout: Any) -> Candidate:
+def rolling(progress: Progress | None, **rollout: Any) -> ValidApp:
     """An app that serves v1 and names v2, with this rollout in its status."""
     named = app(edition="v2", rollout={"strategy": "Canary", **rollout})
     told = {} if progress is None else {"rollout": rollouts.dump(progress, Way())}
@@ -143,9 +143,8 @@ def test_an_unknown_time_zone_is_named_where_the_rollout_says_what_it_waits_for(
 
 def test_an_edition_says_who_submitted_it() -> None:
     named = app(edition="v2")
-    assert named.spec is not None
     named.raw["metadata"]["annotations"] = {SUBMITTER_ANNOTATION: "tom", "other": "1"}
-    made = new_edition(named, named.spec, "0123456789")
+    made = new_edition(named, "0123456789")
     assert made["metadata"]["annotations"] == {SUBMITTER_ANNOTATION: "tom"}
 
 
@@ -192,7 +191,7 @@ def test_an_edition_without_servers_is_retired() -> None:
     assert rollouts.states(done, alone) == {"v1": "Retired", "v2": "Active"}
 
 
-def shares(candidate: Candidate) -> dict[str, tuple[int, Preview | None]]:
+def shares(candidate: ValidApp) -> dict[str, tuple[int, Preview | None]]:
     routes = app_routes(candidate, both())
     assert routes is not None
     return {e.name: (e.weight, e.preview) for e in routes.editions}
@@ -228,7 +227,7 @@ def test_whoever_came_by_a_header_stays_when_the_steps_go_on_by_weight() -> None
     assert shares(rolling(back, steps=steps))["v2"] == (0, None)
 
 
-def rolling_out(candidate: Candidate, *verdicts: Steer) -> tuple[str, str]:
+def rolling_out(candidate: ValidApp, *verdicts: Steer) -> tuple[str, str]:
     from millpond.control.learn.knowledge import Knowledge
     from millpond.control.snapshot.apps import app_view
 

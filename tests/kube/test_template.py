@@ -15,9 +15,8 @@ Raw = dict[str, Any]
 def made(*containers: Any, drain: Raw | None = None, **pod: Any) -> Raw:
     """The spec of the pod that is made from these containers."""
     candidate = app(**({"drain": drain} if drain else {}))
-    assert candidate.spec is not None
     edition = {"spec": {"edition": "v1", "template": {"spec": {"containers": list(containers), **pod}}}}
-    spec: Raw = server_template(candidate, candidate.spec, edition)["spec"]
+    spec: Raw = server_template(candidate, edition)["spec"]
     return spec
 
 

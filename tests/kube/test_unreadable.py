@@ -138,10 +138,12 @@ def test_a_drain_under_way_knows_its_server_and_its_sessions(
     if resolver_knows_it:
         resolved(FULL, resolver)
     found = resolved(spoilt(change), resolver)
-    victim = _Victim(app=found, held=holdings(retiring()), pod=retiring(), acknowledged=True)
+    assert found.served is not None
+    victim = _Victim(
+        app=found, spec=found.served, held=holdings(retiring()), pod=retiring(), acknowledged=True
+    )
     assert victim.endpoint == "127.9.0.1:8080"
     assert victim.counted
-    assert found.served is not None
     sessions_s = found.served.drain.session_timeout_s
     assert sessions_s in ((5.0,) if resolver_knows_it else (5.0, 3600.0)), "never less than was asked for"
     assert not is_paused(found, 0.0)

@@ -18,7 +18,7 @@ from millpond.control.observe.world import Holdings, World
 from millpond.control.report import news
 from millpond.control.report.news import News
 from millpond.control.report.writer import Write, Writer
-from millpond.control.resolve.candidates import Candidate, Problem, Resolver
+from millpond.control.resolve.candidates import Candidate, Problem, Resolver, valid
 from millpond.control.resolve.hosts import HostBook
 from millpond.control.routing.gates import set_gate, wanted_gate
 from millpond.control.routing.routes import app_routes, renewed
@@ -105,24 +105,25 @@ class Cycle:
         self, candidates: Mapping[str, Candidate], holdings: Mapping[str, Holdings]
     ) -> dict[str, Problem]:
         problems = {key: app.problem for key, app in candidates.items() if app.problem is not None}
+        apps = valid(candidates)
 
         async def make(key: str) -> None:
-            app, before = candidates[key], set(holdings[key].editions)
+            app, before = apps[key], set(holdings[key].editions)
             problem = await self.editions.ensure(app, holdings[key])
             news.created(self.hands.events, app, sorted(holdings[key].editions.keys() - before))
             if problem is not None:
                 problems[key] = problem
 
         def look(key: str) -> bool:
-            app, held = candidates[key], holdings[key]
-            if key in problems or (app.homeless and not held.editions):
+            app, held = apps[key], holdings[key]
+            if app.homeless and not held.editions:
                 return True
             problem, complete = self.editions.look(app, held)
             if problem is not None:
                 problems[key] = problem
             return complete
 
-        complete = self.each.look("edition", self._sound(candidates), look)
+        complete = self.each.look("edition", self._sound(apps), look)
         await self._do("edition", (key for key, done in complete.items() if not done), make)
         return problems
 
@@ -173,13 +174,13 @@ class Cycle:
         now_s: float,
     ) -> Sequence[Verdict]:
         """Together, because they share a pool; if that fails, each app alone, to find whose fault it is."""
-        faults, keys = self.each.faults, sorted(candidates)
+        faults, apps = self.each.faults, valid(candidates)
         in_flight = self.learner.in_flight(candidates, holdings, now_s)
         views = self.each.look(
             "snapshot",
-            keys,
+            sorted(apps),
             lambda key: viewed(
-                candidates[key],
+                apps[key],
                 holdings[key],
                 self.learner.knowledge,
                 in_flight,
@@ -202,7 +203,7 @@ class Cycle:
         holdings: Mapping[str, Holdings],
     ) -> tuple[Mapping[str, Sequence[Verdict]], Collection[str]]:
         """By app the verdicts that hold now, and the apps whose rollout could not be steered: next cycle again."""
-        by_app = _by_app(verdicts)
+        by_app, apps = _by_app(verdicts), valid(candidates)
         astray = {key for key, of in by_app.items() if any(isinstance(v, Steer) for v in of)}
         carried_out: dict[str, list[Verdict]] = {key: [] for key in by_app}
 
@@ -219,7 +220,7 @@ class Cycle:
                 if not self.hands.able(verdict):
                     continue
                 with self.each.faults.guard(key, type(verdict).__name__):
-                    done(key, verdict, await self.hands.apply(verdict, candidates[key], holdings[key]))
+                    done(key, verdict, await self.hands.apply(verdict, apps[key], holdings[key]))
 
         acting = {key for key, of in by_app.items() if not all(isinstance(v, Hold) for v in of)}
         for key in by_app.keys() - acting:

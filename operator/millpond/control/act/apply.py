@@ -14,7 +14,7 @@ from millpond.control.observe.objects import DECISION_ANNOTATION, Pod, ReplicaSe
 from millpond.control.observe.world import Holdings, World
 from millpond.control.report.decisions import entry
 from millpond.control.resolve import rollouts
-from millpond.control.resolve.candidates import Candidate
+from millpond.control.resolve.candidates import Candidate, ValidApp
 from millpond.kube import paths
 from millpond.kube.client import Api
 from millpond.kube.events import Event, Events, Type
@@ -52,7 +52,7 @@ class Hands:
         """Whether the verdict may be carried out now; what may not be is not recorded either: it is not done."""
         return isinstance(verdict, (Hold, Grow, CancelRetire)) or self.may_act()
 
-    async def apply(self, verdict: Verdict, app: Candidate, holdings: Holdings) -> bool:
+    async def apply(self, verdict: Verdict, app: ValidApp, holdings: Holdings) -> bool:
         """Carry a verdict out; True when something was written."""
         match verdict:
             case Hold():
@@ -71,7 +71,7 @@ class Hands:
                 assert_never(verdict)
 
     async def _order(
-        self, verdict: Grow | CancelStarting, app: Candidate, holdings: Holdings, event: Reason
+        self, verdict: Grow | CancelStarting, app: ValidApp, holdings: Holdings, event: Reason
     ) -> bool:
         """Set replicas, which still count the servers that drain."""
         owned = holdings.sets.get(verdict.edition)
@@ -95,11 +95,10 @@ class Hands:
         self.events.post(_event(app, event, text, (verdict.edition, owned.resource_version)))
         return True
 
-    async def _retire(self, verdict: Retire, app: Candidate, holdings: Holdings) -> bool:
+    async def _retire(self, verdict: Retire, app: ValidApp, holdings: Holdings) -> bool:
         pod = _pod(holdings, verdict.uid)
         if pod is None or pod.retire is not None or pod.deleting:
             return False
-        assert app.spec is not None
         drain = app.spec.drain
         await retire.begin(
             self.api,
@@ -119,7 +118,7 @@ class Hands:
         known = self.world.pods.store.items()
         return [known.get(p.key, p) for p in pods]
 
-    async def _cancel(self, verdict: CancelRetire, app: Candidate, holdings: Holdings) -> bool:
+    async def _cancel(self, verdict: CancelRetire, app: ValidApp, holdings: Holdings) -> bool:
         pod = _pod(holdings, verdict.uid)
         owned = holdings.sets.get(verdict.edition)
         if pod is None or owned is None or pod.retire is None or pod.deleting:
@@ -131,9 +130,8 @@ class Hands:
         self.events.post(_event(app, Reason.RETIRE_CANCELLED, text, (pod.uid, self.clock())))
         return True
 
-    async def _steer(self, verdict: Steer, app: Candidate, holdings: Holdings) -> bool:
+    async def _steer(self, verdict: Steer, app: ValidApp, holdings: Holdings) -> bool:
         """Remember how far the rollout is; the next publication follows it."""
-        assert app.spec is not None
         to, how = verdict.to, rollouts.way(app, holdings, self.clock())
         body = {"status": {"rollout": rollouts.dump(to, how, app.spec.rollout.emergency)}}
         path = paths.elasticapps(app.namespace, app.name, "status")
@@ -150,7 +148,14 @@ class Hands:
         return json.dumps(entry(verdict, self.clock()))
 
     async def advance(
-        self, pod: Pod, app: Candidate, holdings: Holdings, *, acknowledged: bool, quiet: Quiet | None
+        self,
+        pod: Pod,
+        app: Candidate,
+        drain: Drain,
+        holdings: Holdings,
+        *,
+        acknowledged: bool,
+        quiet: Quiet | None,
     ) -> Step | None:
         """Bring one retiring server a step further; returns what it waits for (None: nothing to do with it).
 
@@ -159,11 +164,10 @@ class Hands:
         owned = holdings.sets.get(pod.edition)
         if pod.retire is None or pod.deleting or owned is None:
             return None
-        assert app.served is not None
         siblings, now_s = holdings.pods_of(pod.edition), self.clock()
         if await self._revoked(pod, app, owned, siblings, quiet, now_s):
             return None
-        sessions_s = app.served.drain.session_timeout_s
+        sessions_s = drain.session_timeout_s
         busy = quiet.busy(pod.retire, sessions_s, now_s) if quiet else Step.REQUESTS
         step = retire.next_step(
             pod, owned, siblings, acknowledged=acknowledged and quiet is not None, busy=busy, now_s=now_s

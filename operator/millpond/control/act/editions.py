@@ -13,7 +13,7 @@ from millpond.control.act.template import server_template
 from millpond.control.observe import refusals
 from millpond.control.observe.world import Holdings, World
 from millpond.control.resolve import rollouts
-from millpond.control.resolve.candidates import Candidate, Problem
+from millpond.control.resolve.candidates import Problem, ValidApp
 from millpond.kube import paths
 from millpond.kube.client import Api
 from millpond.kube.errors import ClusterError, Conflict, Forbidden, Invalid, NotFound
@@ -34,45 +34,39 @@ class Editions:
         self.world = world
         self._refused = Refused(clock)
 
-    def look(self, app: Candidate, holdings: Holdings) -> tuple[Problem | None, bool]:
+    def look(self, app: ValidApp, holdings: Holdings) -> tuple[Problem | None, bool]:
         """The problem that is known without asking, and whether there is nothing to be written."""
-        spec = app.spec
-        assert spec is not None
-        named = spec.edition in holdings.editions
-        complete = named and not self._without_set(app, spec, holdings) and not _oldest(app, spec, holdings)
-        return _conflict(app, spec, holdings), complete
+        named = app.spec.edition in holdings.editions
+        complete = named and not self._without_set(app, holdings) and not _oldest(app, holdings)
+        return _conflict(app, holdings), complete
 
-    async def ensure(self, app: Candidate, holdings: Holdings) -> Problem | None:
+    async def ensure(self, app: ValidApp, holdings: Holdings) -> Problem | None:
         """Make the Edition that spec names, and a ReplicaSet for each edition that has none.
 
         Returns the problem that stopped it: a template that the API server refuses (server-side dry run of its
         ReplicaSet), or an edition of that name with another template. Nothing that runs is touched in either case.
         """
-        spec = app.spec
-        assert spec is not None
-        problem = _conflict(app, spec, holdings)
-        if spec.edition not in holdings.editions:
-            problem = await self._create_edition(app, spec, holdings)
-        for name in self._without_set(app, spec, holdings):
-            problem = await self._create_set(app, spec, holdings.editions[name], holdings) or problem
-        await self._forget_oldest(app, spec, holdings)
+        problem = _conflict(app, holdings)
+        if app.spec.edition not in holdings.editions:
+            problem = await self._create_edition(app, holdings)
+        for name in self._without_set(app, holdings):
+            problem = await self._create_set(app, holdings.editions[name], holdings) or problem
+        await self._forget_oldest(app, holdings)
         return problem
 
-    def _without_set(self, app: Candidate, spec: ElasticAppSpec, holdings: Holdings) -> list[str]:
-        needed = (spec.edition, rollouts.active(app, holdings))
+    def _without_set(self, app: ValidApp, holdings: Holdings) -> list[str]:
+        needed = (app.spec.edition, rollouts.active(app, holdings))
         bare = (name for name in holdings.editions if name not in holdings.sets)
         return [name for name in bare if name in needed or holdings.pods_of(name)]
 
-    async def _forget_oldest(self, app: Candidate, spec: ElasticAppSpec, holdings: Holdings) -> None:
-        for name in _oldest(app, spec, holdings):
+    async def _forget_oldest(self, app: ValidApp, holdings: Holdings) -> None:
+        for name in _oldest(app, holdings):
             edition = holdings.editions.pop(name)
             path = paths.editions(app.namespace, edition["metadata"]["name"])
             with contextlib.suppress(NotFound):
                 await self.api.delete(path, uid=edition["metadata"]["uid"])
 
-    async def _create_edition(
-        self, app: Candidate, spec: ElasticAppSpec, holdings: Holdings
-    ) -> Problem | None:
+    async def _create_edition(self, app: ValidApp, holdings: Holdings) -> Problem | None:
         digest = template_hash(raw_template(app))
         seen = (app.uid, f"{app.generation}/{digest}")
         if (known := self._refused.get(*seen)) is not None:
@@ -80,22 +74,22 @@ class Editions:
         clash = pool_conflict(app)
         if clash is not None:
             return clash
-        body = new_edition(app, spec, digest)
-        if (wrong := await self._wrong_with(app, spec, body)) is not None:
+        body = new_edition(app, digest)
+        if (wrong := await self._wrong_with(app, body)) is not None:
             return self._refused.add(*seen, wrong)
         if self._moved_on(app):
             return None  # the check may have taken long
         try:
             created = await self.api.create(paths.editions(app.namespace), body)
         except Conflict:
-            return self._namesake(app, spec, body["metadata"]["name"])
+            return self._namesake(app, body["metadata"]["name"])
         except ClusterError as error:
-            return self._refused.add(*seen, _problem(error, f"the Edition {spec.edition}"))
+            return self._refused.add(*seen, _problem(error, f"the Edition {app.spec.edition}"))
         self.world.editions.store.own(created)
-        holdings.editions[spec.edition] = created
+        holdings.editions[app.spec.edition] = created
         return None
 
-    def _namesake(self, app: Candidate, spec: ElasticAppSpec, name: str) -> Problem | None:
+    def _namesake(self, app: ValidApp, name: str) -> Problem | None:
         """The Edition exists: ours that the cache will show, or another's (app a, edition b-c; app a-b, edition c)."""
         there = self.world.editions.store.items().get(f"{app.namespace}/{name}")
         if there is None or there["spec"]["app"] == app.name:
@@ -103,16 +97,16 @@ class Editions:
         return Problem(
             reason=Reason.EDITION_CONFLICT,
             message=f"spec.edition: an Edition {name!r} exists and belongs to app {there['spec']['app']!r}; "
-            f"choose another name than {spec.edition!r}",
+            f"choose another name than {app.spec.edition!r}",
         )
 
-    async def _wrong_with(self, app: Candidate, spec: ElasticAppSpec, edition: Raw) -> Problem | None:
+    async def _wrong_with(self, app: ValidApp, edition: Raw) -> Problem | None:
         """What the API server finds wrong with the template, in a dry run of the edition's ReplicaSet.
 
         That asks nobody about pods: what policies, quotas and webhooks say of those comes with the real ones
         (`ReplicaFailure`). Nor does it have its owner yet, so of its refusals only those of the template count.
         """
-        plain = replicaset_object(app, spec, edition, serves=False, owned=False)
+        plain = replicaset_object(app, edition, serves=False, owned=False)
         try:
             await self.api.create(paths.replicasets(app.namespace), plain, dry_run=True)
         except Invalid as error:
@@ -125,19 +119,17 @@ class Editions:
             return _problem(error, "the check of spec.template")
         return None
 
-    def _moved_on(self, app: Candidate) -> bool:
+    def _moved_on(self, app: ValidApp) -> bool:
         newest = self.world.apps.store.items().get(app.key)
         return newest is None or number(newest["metadata"].get("generation")) != app.generation
 
-    async def _create_set(
-        self, app: Candidate, spec: ElasticAppSpec, edition: Raw, holdings: Holdings
-    ) -> Problem | None:
+    async def _create_set(self, app: ValidApp, edition: Raw, holdings: Holdings) -> Problem | None:
         name = edition["spec"]["edition"]
         seen = (edition["metadata"]["uid"], f"set/{app.generation}")
         if (known := self._refused.get(*seen)) is not None:
             return known
         serves = rollouts.active(app, holdings) == name
-        body = replicaset_object(app, spec, edition, serves=serves)
+        body = replicaset_object(app, edition, serves=serves)
         try:
             created = await self.api.create(paths.replicasets(app.namespace), body)
         except Conflict:
@@ -152,34 +144,33 @@ class Editions:
         return None
 
 
-def _conflict(app: Candidate, spec: ElasticAppSpec, holdings: Holdings) -> Problem | None:
-    edition = holdings.editions.get(spec.edition)
+def _conflict(app: ValidApp, holdings: Holdings) -> Problem | None:
+    edition = holdings.editions.get(app.spec.edition)
     if edition is None or edition["spec"]["templateHash"] == template_hash(raw_template(app)):
         return None
     return Problem(
         reason=Reason.EDITION_CONFLICT,
-        message=f"spec.edition: edition {spec.edition!r} exists with another template; "
+        message=f"spec.edition: edition {app.spec.edition!r} exists with another template; "
         "give the new template a new edition name",
     )
 
 
-def _oldest(app: Candidate, spec: ElasticAppSpec, holdings: Holdings) -> list[str]:
+def _oldest(app: ValidApp, holdings: Holdings) -> list[str]:
     """Of the retired editions, the newest ``historyLimit`` are kept for an undo: the others."""
-    if len(holdings.editions) <= spec.history_limit:
+    if len(holdings.editions) <= app.spec.history_limit:
         return []
     states = rollouts.states(app, holdings)
-    retired = [n for n, state in states.items() if state == "Retired" and n != spec.edition]
+    retired = [n for n, state in states.items() if state == "Retired" and n != app.spec.edition]
     retired.sort(key=lambda n: str(holdings.editions[n]["metadata"].get("creationTimestamp")), reverse=True)
-    return retired[spec.history_limit :]
+    return retired[app.spec.history_limit :]
 
 
-def pool_conflict(app: Candidate) -> Problem | None:
+def pool_conflict(app: ValidApp) -> Problem | None:
     """A node selector that contradicts the pool's: silently one of them would lose."""
     own = fields(fields(raw_template(app).get("spec")).get("nodeSelector"))
-    pools = app.pool.node_selector if app.pool is not None else {}
-    for key, value in sorted(pools.items()):
+    for key, value in sorted(app.pool.node_selector.items()):
         if key in own and own[key] != value:
-            pool = app.spec.pool if app.spec else ""
+            pool = app.spec.pool
             text = (
                 f"spec.template.spec.nodeSelector: {key} is {own[key]!r}, but the nodes of pool {pool!r} have "
                 f"{value!r}: leave it out, or name another pool in spec.pool"
@@ -207,35 +198,33 @@ def said(error: ClusterError) -> str:
     return error.message.partition(": ")[2] or error.message
 
 
-def raw_template(app: Candidate) -> Raw:
+def raw_template(app: ValidApp) -> Raw:
     """The pod template exactly as it was applied."""
     template: Raw = app.raw["spec"]["template"]
     return template
 
 
-def new_edition(app: Candidate, spec: ElasticAppSpec, digest: str) -> Raw:
+def new_edition(app: ValidApp, digest: str) -> Raw:
     return {
         "apiVersion": API_VERSION,
         "kind": "Edition",
         "metadata": {
-            "name": edition_object(app.name, spec.edition),
+            "name": edition_object(app.name, app.spec.edition),
             "namespace": app.namespace,
-            "labels": {LABEL_APP: app.name, LABEL_EDITION: spec.edition},
+            "labels": {LABEL_APP: app.name, LABEL_EDITION: app.spec.edition},
             "annotations": submission(app.raw),
             "ownerReferences": [_owner(API_VERSION, "ElasticApp", app.name, app.uid)],
         },
         "spec": {
             "app": app.name,
-            "edition": spec.edition,
+            "edition": app.spec.edition,
             "template": raw_template(app),
             "templateHash": digest,
         },
     }
 
 
-def replicaset_object(
-    app: Candidate, spec: ElasticAppSpec, edition: Raw, *, serves: bool, owned: bool = True
-) -> Raw:
+def replicaset_object(app: ValidApp, edition: Raw, *, serves: bool, owned: bool = True) -> Raw:
     """``owned`` False: to ask whether it would be taken, before its owner exists."""
     name = edition["metadata"]["name"]
     owners = [_owner(API_VERSION, "Edition", name, edition["metadata"]["uid"])] if owned else []
@@ -250,9 +239,9 @@ def replicaset_object(
             "ownerReferences": owners,
         },
         "spec": {
-            "replicas": first_replicas(spec, edition, serves=serves),
+            "replicas": first_replicas(app.spec, edition, serves=serves),
             "selector": {"matchLabels": labels},
-            "template": server_template(app, spec, edition),
+            "template": server_template(app, edition),
         },
     }
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from millpond.api.elasticapp import ElasticAppSpec
 from millpond.api.names import GATE, LABEL_APP, LABEL_EDITION
-from millpond.control.resolve.candidates import Candidate
+from millpond.control.resolve.candidates import ValidApp
 from millpond.kube.raw import fields
 
 Raw = dict[str, Any]
@@ -23,7 +23,7 @@ once, but a cycle may be under way (1 s), a slow router holds a publication up (
 """
 
 
-def server_template(app: Candidate, spec: ElasticAppSpec, edition: Raw) -> Raw:
+def server_template(app: ValidApp, edition: Raw) -> Raw:
     """The pod template of an edition, with labels, gate, pool selector, a late SIGTERM and enough grace."""
     template: Raw = json.loads(json.dumps(edition["spec"]["template"]))
     labels = {LABEL_APP: app.name, LABEL_EDITION: edition["spec"]["edition"]}
@@ -31,12 +31,11 @@ def server_template(app: Candidate, spec: ElasticAppSpec, edition: Raw) -> Raw:
     template["metadata"] = {**meta, "labels": {**fields(meta.get("labels")), **labels}}
     pod = template.setdefault("spec", {})
     pod["readinessGates"] = _gated(pod.get("readinessGates"))
-    if app.pool is not None:
-        pod["nodeSelector"] = _selecting(pod.get("nodeSelector"), app.pool.node_selector)
-    pod["containers"] = _outliving(pod.get("containers"), spec.port)
+    pod["nodeSelector"] = _selecting(pod.get("nodeSelector"), app.pool.node_selector)
+    pod["containers"] = _outliving(pod.get("containers"), app.spec.port)
     grace = pod.get("terminationGracePeriodSeconds", DEFAULT_GRACE_S)
     if isinstance(grace, int):  # anything else is for the API server to refuse
-        pod["terminationGracePeriodSeconds"] = max(grace, _longest_s(spec))
+        pod["terminationGracePeriodSeconds"] = max(grace, _longest_s(app.spec))
     return template
 
 

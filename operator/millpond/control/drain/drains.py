@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
+from millpond.api.elasticapp import ElasticAppSpec
 from millpond.api.sla import Source
 from millpond.control.act.apply import Hands
 from millpond.control.drain import retire
@@ -25,19 +26,19 @@ GAP_S = 0.05  # between two questions: what a router was just sending when it ac
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Victim:
     app: Candidate
+    spec: ElasticAppSpec  # by which it finishes what it has
     held: Holdings
     pod: Pod
     acknowledged: bool
 
     @property
     def endpoint(self) -> str:
-        assert self.app.served is not None
-        return Endpoint(address=self.pod.address or "", port=self.app.served.port).authority
+        return Endpoint(address=self.pod.address or "", port=self.spec.port).authority
 
     @property
     def counted(self) -> bool:
         """Whether routers count its requests; nobody counts another proxy's: then a drain lasts until its deadline."""
-        return self.app.served is not None and self.app.served.sla.source is Source.ROUTER
+        return self.spec.sla.source is Source.ROUTER
 
 
 @dataclass(slots=True, kw_only=True)
@@ -81,16 +82,16 @@ class Drains:
         await each.do("drain", {key: partial(advance, key) for key, of_app in by_app.items() if of_app})
 
     def _victims(self, app: Candidate, held: Holdings, published: Published) -> list[_Victim]:
-        if app.served is None:
+        spec = app.served
+        if spec is None:
             return []
-        acknowledged = app.key in published.routed and self._someone_answers(app)
+        acknowledged = app.key in published.routed and self._someone_answers(spec)
         going = (pod for pod in held.pods if pod.retire is not None and not pod.deleting)
-        return [_Victim(app=app, held=held, pod=pod, acknowledged=acknowledged) for pod in going]
+        return [_Victim(app=app, spec=spec, held=held, pod=pod, acknowledged=acknowledged) for pod in going]
 
-    def _someone_answers(self, app: Candidate) -> bool:
+    def _someone_answers(self, spec: ElasticAppSpec) -> bool:
         """With no router known, nobody has acknowledged anything; unless another proxy serves this app."""
-        assert app.served is not None
-        if app.served.sla.source is not Source.ROUTER:
+        if spec.sla.source is not Source.ROUTER:
             return True
         return any(router.maybe_serving for router in self.routers.routers())
 
@@ -102,10 +103,10 @@ class Drains:
 
     def _look(self, victim: _Victim, now_s: float) -> None:
         """What the routers report by themselves, every second."""
-        quiet, app = self._quiet.get(victim.pod.uid), victim.app
-        if quiet is None or app.served is None or not victim.counted:
+        quiet = self._quiet.get(victim.pod.uid)
+        if quiet is None or not victim.counted:
             return
-        load = self.learner.load(victim.pod, app.served.port, now_s)
+        load = self.learner.load(victim.pod, victim.spec.port, now_s)
         if load is not None:
             requests = load.in_flight - load.streams
             quiet.saw(Sample(at_s=load.at_s, requests=requests, streams=load.streams, total=load.total))
@@ -131,8 +132,7 @@ class Drains:
         quiet = self._quiet.get(victim.pod.uid)
         if quiet is None or victim.pod.retire is None or not victim.acknowledged or not victim.counted:
             return False
-        assert victim.app.served is not None
-        now_s, sessions_s = self.hands.clock(), victim.app.served.drain.session_timeout_s
+        now_s, sessions_s = self.hands.clock(), victim.spec.drain.session_timeout_s
         busy = quiet.busy(victim.pod.retire, sessions_s, now_s)
         return busy in (Step.REQUESTS, Step.STREAMS) and quiet.promising(now_s)
 
@@ -146,6 +146,7 @@ class Drains:
         step = await self.hands.advance(
             pod,
             app,
+            victim.spec.drain,
             victim.held,
             acknowledged=victim.acknowledged,
             quiet=self._quiet.get(pod.uid),

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from millpond.api.elasticapp import ElasticAppSpec
 from millpond.api.sla import Source
 from millpond.clock import Clock
 from millpond.control.guard.faults import Faults
@@ -70,8 +71,6 @@ class Learner:
         measured = self.measured()
         self._note_births(holdings, now_s)
         for key, app in candidates.items():
-            if app.spec is None or app.policy is None:
-                continue
             try:
                 self._learn(app, holdings[key], collected, measured, now_s)
             except Exception as error:
@@ -86,17 +85,20 @@ class Learner:
         measured: Measured,
         now_s: float,
     ) -> None:
+        spec, goal = app.spec, app.goal
+        if spec is None or goal is None:
+            return
         last = rollouts.progress(app)
         going = last is not None and not last.phase.final
         for name, raw in held.editions.items():
             self.knowledge.of(app.key, name, raw)
         self.knowledge.judge_since(app.key, held.editions, last.step_s if last and going else None)
         for name in held.editions:
-            observed = self._observed(app, name, collected, measured)
+            observed = self._observed(app.key, spec, name, collected, measured)
             if observed is not None:
                 pods = held.pods_of(name)
                 cpu = _cpu_cores(pods, measured.cpu_cores)
-                self.knowledge.saw(app.key, name, observed, pods, app.goal, cpu, now_s)
+                self.knowledge.saw(app.key, name, observed, pods, goal, cpu, now_s)
 
     def started(self, pod: Pod) -> None:
         """The pod was routed for the first time, just now."""
@@ -143,17 +145,21 @@ class Learner:
         }
 
     def _observed(
-        self, app: Candidate, edition: str, collected: Collected | None, measured: Measured
+        self,
+        key: str,
+        spec: ElasticAppSpec,
+        edition: str,
+        collected: Collected | None,
+        measured: Measured,
     ) -> Observed | None:
-        assert app.spec is not None
-        if app.spec.sla.source is Source.ROUTER:
-            return from_routers(collected, app.key, edition) if collected is not None else None
-        newest = measured.foreign.get(app.key)
-        if edition != app.spec.edition or newest is None:
+        if spec.sla.source is Source.ROUTER:
+            return from_routers(collected, key, edition) if collected is not None else None
+        newest = measured.foreign.get(key)
+        if edition != spec.edition or newest is None:
             return None
-        if newest.at_s <= self._foreign_at_s.get(app.key, 0.0):
+        if newest.at_s <= self._foreign_at_s.get(key, 0.0):
             return None
-        self._foreign_at_s[app.key] = newest.at_s
+        self._foreign_at_s[key] = newest.at_s
         return newest
 
 

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from millpond.api.sla import Source
+from millpond.api.sla import PrometheusSource, Source
 from millpond.clock import Clock
 from millpond.control.learn.knowledge import Observed
 from millpond.control.learn.learner import Measured
@@ -22,6 +22,24 @@ _AT_ONCE = 16
 FOREIGN_WINDOW_S = 20.0
 USAGE_WINDOW_S = 10.0
 USAGE_TRUSTED_S = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    """Whose response time is asked for, and where it is measured."""
+
+    namespace: str
+    source: PrometheusSource
+    percentile: float | None
+
+
+def _question(app: Candidate) -> _Question | None:
+    if app.spec is None or app.goal is None or app.spec.sla.prometheus is None:
+        return None
+    if app.spec.sla.source is not Source.PROMETHEUS:
+        return None
+    source = app.spec.sla.prometheus
+    return _Question(namespace=app.namespace, source=source, percentile=app.goal.percentile)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,25 +79,21 @@ class Measure:
             log.exception("Prometheus")
         self._foreign = {key: seen for key, seen in self._foreign.items() if key in apps}
         self._trouble = {key: text for key, text in self._trouble.items() if key in apps}
-        asked = {
-            key: app
-            for key, app in apps.items()
-            if app.spec is not None and app.policy is not None and app.spec.sla.source is Source.PROMETHEUS
-        }
+        asked = {key: found for key, app in apps.items() if (found := _question(app)) is not None}
         lanes: dict[str, list[str]] = {}
-        for key, app in asked.items():
-            lanes.setdefault(app.namespace, []).append(key)
+        for key, question in asked.items():
+            lanes.setdefault(question.namespace, []).append(key)
         room = asyncio.Semaphore(_AT_ONCE)
         await asyncio.gather(*(self._ask_each(lane, asked, room) for lane in lanes.values()))
 
     async def _ask_each(
-        self, keys: Collection[str], apps: Mapping[str, Candidate], room: asyncio.Semaphore
+        self, keys: Collection[str], asked: Mapping[str, _Question], room: asyncio.Semaphore
     ) -> None:
         """A namespace's apps one after another, so that its slow queries hold up itself alone."""
         for key in keys:
             async with room:
                 try:
-                    await self._ask_foreign(key, apps[key])
+                    await self._ask_foreign(key, asked[key])
                 except Exception as error:  # whatever its labels made of the query
                     if key not in self._trouble:
                         log.exception("%s: its response time", key)
@@ -94,11 +108,10 @@ class Measure:
         self._cpu_cores = {pod: u.cpu_cores for pod, u in usage.items() if u.cpu_cores is not None}
         self._cpu_at_s = self.clock()
 
-    async def _ask_foreign(self, key: str, app: Candidate) -> None:
+    async def _ask_foreign(self, key: str, question: _Question) -> None:
         """One observation a window, so that no request is counted twice."""
-        assert app.spec is not None
-        source, before = app.spec.sla.prometheus, self._foreign.get(key)
-        if source is None or (before is not None and self.clock() - before.at_s < before.window_s):
+        source, before = question.source, self._foreign.get(key)
+        if before is not None and self.clock() - before.at_s < before.window_s:
             return
         try:
             found = await response_time(
@@ -106,8 +119,8 @@ class Measure:
                 source.preset,
                 source.labels,
                 FOREIGN_WINDOW_S,
-                namespace=app.namespace,
-                percentile=app.goal.percentile,
+                namespace=question.namespace,
+                percentile=question.percentile,
             )
             seen = _observed(found)
         except PromError as error:

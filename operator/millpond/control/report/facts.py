@@ -8,7 +8,7 @@ from millpond.clock import rfc3339
 from millpond.control.observe.objects import RetireIntent
 from millpond.control.observe.troubles import limiting, trouble, worst
 from millpond.control.observe.world import Holdings
-from millpond.control.resolve.candidates import Candidate, Problem
+from millpond.control.resolve.candidates import Candidate, Problem, ValidApp
 from millpond.control.snapshot.apps import paused_until_s
 from millpond.kube.raw import of_kind
 from millpond_policies.reasons import Reason
@@ -58,7 +58,7 @@ def facts(
     yield _rolling_out(replace(view, progress=_newest(view, verdicts)), holdings, now_s)
     yield _limited(view, holdings, verdicts, now_s)
     yield from _metrics(app, view, of_kind(before), now_s, trouble)
-    if app.spec and app.spec.mode is not Mode.MANUAL:
+    if isinstance(app, ValidApp) and app.spec.mode is not Mode.MANUAL:
         yield from _replicas_ignored(app)
 
 
@@ -185,7 +185,7 @@ def _sla(
     app: Candidate, view: App, freshness: Freshness, before: Mapping[str, Any] | None, now_s: float
 ) -> Fact:
     goal, target_ms = view.goal, view.goal.target_ms
-    if target_ms is None or app.policy is None:
+    if target_ms is None or not isinstance(app, ValidApp):
         return Fact(type="SLAMet", holds=None, reason=Reason.NO_GOAL, message="its policy states no goal")
     if freshness is not Freshness.FRESH:
         return Fact(
@@ -214,8 +214,7 @@ def _as_before(before: Mapping[str, Any]) -> Fact:
     )
 
 
-def _replicas_ignored(app: Candidate) -> Iterable[Fact]:
-    assert app.spec is not None
+def _replicas_ignored(app: ValidApp) -> Iterable[Fact]:
     if app.spec.replicas != 1:
         text = f"spec.replicas {app.spec.replicas} is used only in mode Manual; spec.servers.min and max set the limits"
         yield Fact(type="ReplicasIgnored", holds=True, reason=Reason.REPLICAS_IGNORED, message=text)

@@ -58,7 +58,7 @@ def status(
         "observedGeneration": app.generation,
         **_edition(app, holdings, verdicts),
         "claims": dump(app.claims, now_s),
-        "goal": goal_text(app.goal) if app.policy else "",
+        "goal": goal_text(app.goal) if app.goal else "",
         "replicas": len([s for s in servers if s.state is not ServerState.TERMINATING]),
         "selector": f"{LABEL_APP}={app.name}",
         "servers": {

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from millpond.api import dynamicpool, elasticapp, slapolicy
 from millpond.api.parsing import SpecError
@@ -35,25 +35,16 @@ class Contest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """An app with everything it refers to, or with the problem that stands in its way."""
+class _App:
+    """The object, and which hosts and paths it holds (`HostBook`)."""
 
     key: str
     raw: Raw
-    spec: elasticapp.ElasticAppSpec | None = None
-    policy: slapolicy.SLAPolicySpec | None = None
-    pool: dynamicpool.DynamicPoolSpec | None = None
-    problem: Problem | None = None
+    spec: elasticapp.ElasticAppSpec | None
     claims: Mapping[Claim, Record] = field(default_factory=dict)  # what it holds
     crowded: frozenset[str] = frozenset()  # hosts of these on which other apps have paths, too
     denied: frozenset[Claim] = frozenset()  # what its spec names and it does not hold
     contested: tuple[Contest, ...] = ()  # why
-    salvaged: elasticapp.ElasticAppSpec | None = None  # of a spec that cannot be read
-
-    @property
-    def served(self) -> elasticapp.ElasticAppSpec | None:
-        """By which requests are routed and drains finish: a spec that can't be read any more takes nothing back."""
-        return self.spec or self.salvaged
 
     @property
     def namespace(self) -> str:
@@ -82,10 +73,54 @@ class Candidate:
             Claim(r.host, r.path_prefix) in self.denied for r in self.spec.routes
         )
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidApp(_App):
+    """An app whose spec can be read and whose references are there and allow it: only these are acted on."""
+
+    spec: elasticapp.ElasticAppSpec
+    policy: slapolicy.SLAPolicySpec
+    pool: dynamicpool.DynamicPoolSpec
+
+    @property
+    def problem(self) -> None:
+        return None
+
+    @property
+    def served(self) -> elasticapp.ElasticAppSpec:
+        """By which requests are routed and drains finish."""
+        return self.spec
+
     @property
     def goal(self) -> Goal:
-        assert self.policy is not None
         return self.policy.goal.to_goal()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvalidApp(_App):
+    """An app with a problem: nothing is started, sized or rolled out, and what runs is routed and drained on."""
+
+    problem: Problem
+    spec: elasticapp.ElasticAppSpec | None = None  # None: it cannot be read
+    salvaged: elasticapp.ElasticAppSpec | None = None  # of a spec that cannot be read
+    policy: slapolicy.SLAPolicySpec | None = None
+
+    @property
+    def served(self) -> elasticapp.ElasticAppSpec | None:
+        """By which requests are routed and drains finish: a spec that can't be read any more takes nothing back."""
+        return self.spec or self.salvaged
+
+    @property
+    def goal(self) -> Goal | None:
+        return self.policy.goal.to_goal() if self.policy is not None else None
+
+
+Candidate: TypeAlias = ValidApp | InvalidApp
+
+
+def valid(candidates: Mapping[str, Candidate]) -> dict[str, ValidApp]:
+    """Those that may be acted on."""
+    return {key: app for key, app in candidates.items() if isinstance(app, ValidApp)}
 
 
 class Resolver:
@@ -118,14 +153,14 @@ class Resolver:
                 faults.failed(key, "resolve", error)
                 problem = Problem(reason=Reason.INTERNAL_ERROR, message="the operator cannot read it")
                 last = self._good.get(raw["metadata"]["uid"])
-                found[key] = Candidate(key=key, raw=raw, problem=problem, salvaged=last)
+                found[key] = InvalidApp(key=key, raw=raw, problem=problem, salvaged=last)
         return found
 
     def _candidate(self, raw: Raw, policies: Mapping[str, Raw], pools: Mapping[str, Raw]) -> Candidate:
         namespace, key = raw["metadata"]["namespace"], _key(raw)
         spec = self._parse(elasticapp.parse, raw)
         if isinstance(spec, Problem):
-            return Candidate(key=key, raw=raw, problem=spec, salvaged=self._last(raw))
+            return InvalidApp(key=key, raw=raw, problem=spec, salvaged=self._last(raw))
         self._good[raw["metadata"]["uid"]] = spec
         policy, why_policy = self._reference(
             slapolicy.parse, policies, spec.sla.policy, namespace, "sla.policy", "SLAPolicy", _POLICY
@@ -133,14 +168,9 @@ class Resolver:
         pool, why_pool = self._reference(
             dynamicpool.parse, pools, spec.pool, namespace, "pool", "DynamicPool", _POOL
         )
-        return Candidate(
-            key=key,
-            raw=raw,
-            spec=spec,
-            policy=policy,
-            pool=pool,
-            problem=why_policy or why_pool,
-        )
+        if (problem := why_policy or why_pool) is not None:
+            return InvalidApp(key=key, raw=raw, problem=problem, spec=spec, policy=policy)
+        return ValidApp(key=key, raw=raw, spec=spec, policy=policy, pool=pool)
 
     def _last(self, raw: Raw) -> elasticapp.ElasticAppSpec | None:
         """The last spec of the app that could be read; after a restart, what can be read of this one."""

@@ -21,7 +21,7 @@ from millpond.control.resolve.claims import (
 from millpond_policies.reasons import Reason
 
 _Known = tuple[Candidate, Grants, Claimant]
-_Outcome = dict[str, Any]  # the fields of a Candidate that say what it holds, and what not
+_Outcome = dict[str, Any]  # the fields of an app that say what it holds, and what not
 _Ask = tuple[str, Claim]  # the field that asks, such as spec.routes[0], and what for
 
 

@@ -9,7 +9,7 @@ from millpond.api.approval import granted
 from millpond.clock import from_rfc3339, rfc3339
 from millpond.control.observe.world import Holdings
 from millpond.control.resolve import windows
-from millpond.control.resolve.candidates import Candidate
+from millpond.control.resolve.candidates import Candidate, ValidApp
 from millpond_policies.reasons import Reason
 from millpond_policies.rollouts.stages import count
 from millpond_policies.world.release import Needs, Phase, Progress, Step, Way
@@ -20,11 +20,9 @@ _NAMED = 3
 Raw = Mapping[str, Any]
 
 
-def way(app: Candidate, holdings: Holdings, now_s: float) -> Way:
+def way(app: ValidApp, holdings: Holdings, now_s: float) -> Way:
     """What spec says about rollouts, at this moment."""
-    spec = app.spec
-    assert spec is not None
-    rollout = spec.rollout
+    spec, rollout = app.spec, app.spec.rollout
     promoted = rollout.promote is not None and rollout.promote.edition == spec.edition
     settled = spec.edition == active(app, holdings)  # nothing can be held up: windows need no look
     free = settled or bool(rollout.emergency)
@@ -49,29 +47,29 @@ def way(app: Candidate, holdings: Holdings, now_s: float) -> Way:
     )
 
 
-def closed_until_s(app: Candidate, now_s: float) -> float | None:
+def closed_until_s(app: ValidApp, now_s: float) -> float | None:
     """When the change windows of the app and of its pool will both be open; None: they are."""
-    its, pools = ((owner and owner.change_windows) or () for owner in (app.spec, app.pool))
+    its, pools = (owner.change_windows or () for owner in (app.spec, app.pool))
     is_open, until_s = windows.opens(its, now_s, also=pools)
     return None if is_open else until_s or _NEVER_S
 
 
-def unknown_zones(app: Candidate) -> list[str]:
+def unknown_zones(app: ValidApp) -> list[str]:
     """What is wrong with the time zones of the change windows of an app and its pool: admission cannot know.
 
     Three at most are named.
     """
-    owners = ((app.spec, "spec"), (app.pool, f"DynamicPool {app.spec.pool}: spec" if app.spec else ""))
+    owners = ((app.spec, "spec"), (app.pool, f"DynamicPool {app.spec.pool}: spec"))
     found = (
         f"{where}.changeWindows[{n}].timeZone: {problem}"
         for owner, where in owners
-        for n, window in enumerate((owner and owner.change_windows) or ())
+        for n, window in enumerate(owner.change_windows or ())
         if (problem := windows.check_zone(window.time_zone))
     )
     return list(islice(found, _NAMED))
 
 
-def _unapproved(app: Candidate, edition: Raw | None) -> bool:
+def _unapproved(app: ValidApp, edition: Raw | None) -> bool:
     return edition is None or granted(edition, app.raw) is None
 
 

@@ -41,7 +41,7 @@ def app_routes(app: Candidate, holdings: Holdings) -> AppRoutes | None:
     return AppRoutes(
         key=app.key,
         matches=matches,
-        editions=_editions(app, holdings),
+        editions=_editions(app, spec.port, holdings),
         affinity_cookie=spec.affinity.cookie if spec.affinity else None,
         protocol=spec.protocol,
     )
@@ -57,13 +57,12 @@ def renewed(last: AppRoutes, holdings: Holdings) -> AppRoutes:
     return replace(last, editions=tuple(editions))
 
 
-def _editions(app: Candidate, holdings: Holdings) -> tuple[EditionRoute, ...]:
-    assert app.served is not None
+def _editions(app: Candidate, port: int, holdings: Holdings) -> tuple[EditionRoute, ...]:
     shares = weights(app, holdings)
     return tuple(
         EditionRoute(
             name=name,
-            endpoints=_endpoints(holdings.pods_of(name), app.served.port),
+            endpoints=_endpoints(holdings.pods_of(name), port),
             weight=shares.get(name, 0),
             preview=_preview(app, name),
             pins=_pins(app, holdings, name, shares.get(name, 0)),

@@ -8,14 +8,14 @@ from millpond.control.observe import troubles
 from millpond.control.observe.objects import Pod, ReplicaSet
 from millpond.control.observe.world import Holdings
 from millpond.control.resolve import rollouts
-from millpond.control.resolve.candidates import Candidate
+from millpond.control.resolve.candidates import Candidate, ValidApp
 from millpond_policies.world.model import App, EditionView, Server, ServerState
 
 InFlight = Mapping[str, int]  # by pod UID; absent: unknown
 
 
 def viewed(
-    app: Candidate,
+    app: ValidApp,
     holdings: Holdings,
     knowledge: Knowledge,
     in_flight: InFlight,
@@ -23,21 +23,17 @@ def viewed(
     *,
     refused: bool = False,
 ) -> App | None:
-    """The app as `plan` sees it; None unless it may be acted on: no problem in its way, and an edition that serves.
+    """The app as `plan` sees it; None while no edition of it serves.
 
     The edition that spec of a ``refused`` app names could not be made: what serves goes on, and is sized as ever.
     """
-    if app.problem is not None or not _serves(app, holdings):
+    if rollouts.active(app, holdings) not in holdings.sets:
         return None
     return app_view(app, holdings, knowledge, in_flight, now_s, refused=refused)
 
 
-def _serves(candidate: Candidate, holdings: Holdings) -> bool:
-    return candidate.spec is not None and rollouts.active(candidate, holdings) in holdings.sets
-
-
 def app_view(
-    app: Candidate,
+    app: ValidApp,
     holdings: Holdings,
     knowledge: Knowledge,
     in_flight: InFlight,
@@ -45,10 +41,7 @@ def app_view(
     *,
     refused: bool = False,
 ) -> App:
-    spec, policy, pool = app.spec, app.policy, app.pool
-    assert spec is not None
-    assert policy is not None
-    assert pool is not None
+    spec = app.spec
     serves = rollouts.active(app, holdings) or spec.edition
     named = serves if refused or spec.edition not in holdings.sets else spec.edition
     return App(
@@ -58,11 +51,11 @@ def app_view(
         goal=app.goal,
         min_servers=spec.servers.min,
         max_servers=spec.servers.max,
-        importance=policy.importance,
+        importance=app.policy.importance,
         mode=spec.mode,
         manual_servers=spec.replicas,
         paused_until_s=paused_until_s(app),
-        static=pool.zone is Zone.STATIC,
+        static=app.pool.zone is Zone.STATIC,
         way=rollouts.way(app, holdings, now_s),
         progress=rollouts.progress(app),
         watched_since_s=knowledge.since_s,
@@ -89,7 +82,7 @@ def is_paused(app: Candidate, now_s: float) -> bool:
 
 
 def _edition_view(
-    app: Candidate, holdings: Holdings, name: str, knowledge: Knowledge, now_s: float
+    app: ValidApp, holdings: Holdings, name: str, knowledge: Knowledge, now_s: float
 ) -> EditionView:
     known = knowledge.of(app.key, name, holdings.editions.get(name))
     stuck = troubles.trouble(holdings, name, now_s)
