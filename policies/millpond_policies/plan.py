@@ -1,70 +1,60 @@
-"""From the world as it is to what should be done: ``plan(snapshot, now_s)``."""
+"""From the world as it is to what should be done: ``plan(snapshot, now_s)``, stage by stage.
 
-from collections.abc import Iterable
-from dataclasses import replace
+A stage sees all apps, pools and nodes as the stages before it leave them, and answers with verdicts. Its place in the
+list says what goes first when two things cannot both be had.
+"""
 
-from millpond_policies.reasons import Reason
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias, TypeGuard
+
 from millpond_policies.rollouts import rollout
 from millpond_policies.size import scaling
-from millpond_policies.world.actions import (
-    Because,
-    CancelRetire,
-    CancelStarting,
-    Grow,
-    Hold,
-    Retire,
-    Steer,
-    Verdict,
+from millpond_policies.world.actions import AnyVerdict, Hold, HoldNode, Subject, SubjectKind, Verdict
+from millpond_policies.world.after import after as after
+from millpond_policies.world.model import Snapshot
+
+Stage: TypeAlias = Callable[[Snapshot, float], Sequence[AnyVerdict]]
+
+STAGES: Sequence[Stage] = (
+    # health: broken capacity is replaced first, so that nobody counts on it
+    rollout.stage,  # promises already made are kept: a rollout under way decides about its app alone
+    scaling.stage,  # then what serves is sized for what each app needs
+    # placement: then the pool is shared, by importance where it is short
+    # parking: then apps that nobody asks for give up their last servers
+    # power: then machines that nobody needs are switched off, and those that are needed soon are switched on
 )
-from millpond_policies.world.model import App, ServerState, Snapshot
 
 
-def plan(snapshot: Snapshot, now_s: float) -> tuple[Verdict, ...]:
-    """At least one verdict for every app, the most important app first. Deterministic."""
-    apps = sorted(snapshot.apps, key=lambda app: (app.importance, app.key))
-    return tuple(verdict for app in apps for verdict in judge(app, now_s))
+def plan(snapshot: Snapshot, now_s: float, stages: Sequence[Stage] = STAGES) -> tuple[AnyVerdict, ...]:
+    """At least one verdict for every app, the most important app first, then those about nodes. Deterministic.
 
-
-def judge(app: App, now_s: float) -> tuple[Verdict, ...]:
-    """Promises already made come first: a rollout under way decides alone; otherwise what serves is sized.
-
-    Each stage sees what the earlier ones leave. A hold is only said when no stage acts.
+    Each stage sees what the earlier ones leave. A hold is only said when no stage acts on its subject.
     """
-    verdicts = rollout.judge(app, now_s)
-    if rollout.under_way(app):
-        verdicts = verdicts or (_hold(app, now_s),)
-    else:
-        verdicts += scaling.judge(replace(after(app, verdicts), edition=app.serving), now_s)
-    actions = tuple(v for v in verdicts if not isinstance(v, Hold))
+    found: dict[Subject, list[AnyVerdict]] = defaultdict(list)
+    for stage in stages:
+        verdicts = stage(snapshot, now_s)
+        for verdict in verdicts:
+            found[verdict.subject].append(verdict)
+        snapshot = after(snapshot, verdicts)
+    apps = (app.key for app in sorted(snapshot.apps, key=lambda app: (app.importance, app.key)))
+    subjects = (*(Subject(SubjectKind.APP, key) for key in apps), *_nodes(found))
+    return tuple(verdict for subject in subjects for verdict in _said(found.get(subject, ())))
+
+
+def of_apps(verdicts: Iterable[AnyVerdict]) -> list[Verdict]:
+    """Those about apps, in their order."""
+    return [v for v in verdicts if _of_app(v)]
+
+
+def _of_app(verdict: AnyVerdict) -> TypeGuard[Verdict]:
+    return verdict.subject.kind is SubjectKind.APP
+
+
+def _nodes(subjects: Iterable[Subject]) -> list[Subject]:
+    return sorted(s for s in subjects if s.kind is SubjectKind.NODE)
+
+
+def _said(verdicts: Sequence[AnyVerdict]) -> Sequence[AnyVerdict]:
+    actions = [v for v in verdicts if not isinstance(v, Hold | HoldNode)]
     return actions or verdicts[:1]
-
-
-def _hold(app: App, now_s: float) -> Hold:
-    paused = app.paused_until_s is not None and now_s < app.paused_until_s
-    now = sum(e.ordered for e in app.editions)
-    reason = Reason.PAUSED if paused else Reason.EDITION_SWAP
-    return Hold(app=app.key, edition=app.edition, because=Because(reason=reason, servers=now, wanted=now))
-
-
-def after(app: App, verdicts: Iterable[Verdict]) -> App:
-    """The app as it will be ordered once ``verdicts`` are obeyed."""
-    for verdict in verdicts:
-        match verdict:
-            case Grow() | CancelStarting():
-                editions = (
-                    replace(e, ordered=verdict.to) if e.name == verdict.edition else e for e in app.editions
-                )
-                app = replace(app, editions=tuple(editions))
-            case Retire():
-                app = _turned(app, verdict.uid, ServerState.DRAINING)
-            case CancelRetire():
-                app = _turned(app, verdict.uid, ServerState.SERVING)
-            case Steer():
-                app = replace(app, progress=verdict.to)
-            case Hold():
-                pass
-    return app
-
-
-def _turned(app: App, uid: str, state: ServerState) -> App:
-    return replace(app, servers=tuple(replace(s, state=state) if s.uid == uid else s for s in app.servers))

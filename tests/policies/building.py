@@ -6,7 +6,7 @@ from typing import Any
 from millpond_policies.goals import Goal, GoalKind
 from millpond_policies.learn.capacity import Capacity
 from millpond_policies.learn.learning import Memory, Sample, learn
-from millpond_policies.plan import plan
+from millpond_policies.plan import of_apps, plan
 from millpond_policies.world.actions import CancelRetire, CancelStarting, Grow, Hold, Retire, Steer, Verdict
 from millpond_policies.world.model import App, EditionView, Freshness, Server, ServerState, Snapshot
 
@@ -82,7 +82,7 @@ def app(
 
 
 def verdicts(of: App, now_s: float = NOW) -> tuple[Verdict, ...]:
-    return plan(Snapshot(apps=(of,)), now_s)
+    return tuple(of_apps(plan(Snapshot(apps=(of,)), now_s)))
 
 
 def only(of: App, now_s: float = NOW) -> Verdict:

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from millpond_policies.plan import judge
+from millpond_policies.plan import of_apps, plan
 from millpond_policies.world.actions import CancelRetire, CancelStarting, Grow, Hold, Retire, Steer, Verdict
-from millpond_policies.world.model import App, EditionView, Freshness, Server, ServerState
+from millpond_policies.world.model import App, EditionView, Freshness, Server, ServerState, Snapshot
 from millpond_policies.world.release import Evidence, Phase, Progress, Way
 from millpond_policies.world.strategy import Strategy
 
@@ -90,7 +90,7 @@ class Swapping:
             for e in self.app.editions
         )
         self.app = replace(self.app, editions=editions)
-        found = judge(self.app, self.now_s)
+        found = of_apps(plan(Snapshot(apps=(self.app,)), self.now_s))
         for verdict in found:
             self._obey(verdict)
         self.verdicts += [v for v in found if not isinstance(v, Hold)]

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from millpond_policies.goals import Goal, GoalKind
 from millpond_policies.learn.learning import Memory, learn
-from millpond_policies.plan import after, plan
+from millpond_policies.plan import of_apps, plan
 from millpond_policies.world.actions import CancelRetire, CancelStarting, Grow, Hold, Retire, Verdict
+from millpond_policies.world.after import app_after
 from millpond_policies.world.model import App, EditionView, Freshness, Mode, Server, ServerState, Snapshot
 
 from policies.building import FOUR_SLOTS, NOW, sample
@@ -81,7 +82,7 @@ def apps(draw: st.DrawFn) -> App:
 
 
 def decided(app: App) -> tuple[Verdict, ...]:
-    return plan(Snapshot(apps=(app,)), NOW)
+    return tuple(of_apps(plan(Snapshot(apps=(app,)), NOW)))
 
 
 def kept(app: App) -> int:
@@ -100,7 +101,7 @@ def test_every_verdict_keeps_the_promises(app: App) -> None:
     verdicts = decided(app)
     assert verdicts, "at least one verdict for every app"
     assert verdicts == decided(app), "the same snapshot, the same verdicts"
-    then = after(app, verdicts)
+    then = app_after(app, verdicts)
     taken = [v for v in verdicts if isinstance(v, Retire | CancelStarting)]
     if taken:
         assert of_edition(then, "v2") >= min(app.min_servers, of_edition(app, "v2")), "never below the floor"
@@ -124,7 +125,7 @@ def test_capacity_never_falls_on_ignorance(app: App, freshness: Freshness) -> No
     )
     verdicts = decided(blind)
     assert not [v for v in verdicts if isinstance(v, Retire | CancelStarting)]
-    assert kept(after(blind, verdicts)) >= kept(blind)
+    assert kept(app_after(blind, verdicts)) >= kept(blind)
 
 
 def ripened(app: App) -> App:
@@ -161,7 +162,7 @@ def test_with_nothing_changing_outside_the_plan_comes_to_rest(app: App) -> None:
         verdicts = decided(app)
         if all(isinstance(v, Hold) for v in verdicts):
             break
-        app = ripened(after(app, verdicts))
+        app = ripened(app_after(app, verdicts))
     assert all(isinstance(v, Hold) for v in decided(app))
     assert decided(ripened(app)) == decided(ripened(ripened(app)))
 

@@ -1,7 +1,6 @@
 """DynamicPool: the nodes that apps share."""
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Any
 
 from millpond.api import names
@@ -9,11 +8,7 @@ from millpond.api.fields import Namespaces, NodeLabels
 from millpond.api.model import Model, StatusModel
 from millpond.api.resource import AGE, Column, Resource
 from millpond.api.windows import ChangeWindows
-
-
-class Zone(StrEnum):
-    DYNAMIC = "Dynamic"
-    STATIC = "Static"
+from millpond_policies.world.nodes import Zone as Zone
 
 
 class DynamicPoolSpec(Model):

@@ -25,7 +25,7 @@ from millpond.control.routing.routes import app_routes, renewed
 from millpond.control.snapshot.apps import viewed
 from millpond.router.config import AppRoutes
 from millpond.router.xds.control import Published, RouterControl
-from millpond_policies.plan import plan
+from millpond_policies.plan import of_apps, plan
 from millpond_policies.world.actions import Hold, Steer, Verdict
 from millpond_policies.world.model import App, Snapshot
 
@@ -191,10 +191,11 @@ class Cycle:
         self.apps = {key: view for key, view in views.items() if view is not None}
         seen = Snapshot(apps=tuple(view for key, view in self.apps.items() if key not in faults.now))
         try:
-            return plan(seen, now_s)
+            return of_apps(plan(seen, now_s))
         except Exception:
             apart = {app.key: replace(seen, apps=(app,)) for app in seen.apps}
-            return tuple(chain(*self.each.look("plan", apart, lambda key: plan(apart[key], now_s)).values()))
+            found = self.each.look("plan", apart, lambda key: of_apps(plan(apart[key], now_s)))
+            return tuple(chain(*found.values()))
 
     async def _apply(
         self,

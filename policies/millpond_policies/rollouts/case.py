@@ -13,13 +13,14 @@ from millpond_policies.size.sizing import kept, size
 from millpond_policies.world.actions import Because, Hold, Input, Steer, Verdict
 from millpond_policies.world.model import App, EditionView, Freshness, Mode, ServerState
 from millpond_policies.world.release import Needs, Phase, Progress
+from millpond_policies.world.strategy import Strategy
 
 _UNKNOWN = (Freshness.STALE, Freshness.PARTIAL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """``servers``: what the app needs altogether; it never falls while the rollout is under way."""
+    """``servers``: what the app needs altogether. While the rollout is under way it only falls with the ceiling."""
 
     app: App
     progress: Progress
@@ -45,15 +46,31 @@ class Case:
         return stages(self.app.way, self.servers)
 
     @property
+    def step(self) -> int:
+        """The stage in force, 0 before the first. With fewer servers there are fewer groups, and the share tells.
+
+        At 50 % with 4 servers in groups of one (step 2 of 4): when 2 are enough it is step 1 of 2.
+        """
+        step, share = self.progress.step, self.progress.weight
+        if (
+            step
+            and self.app.way.strategy is Strategy.ROLLING
+            and self.progress.phase is not Phase.ROLLING_BACK
+        ):
+            passed = self.stages[:step]
+            if passed[-1].weight > share:
+                return sum(stage.weight <= share for stage in passed)
+        return step
+
+    @property
     def current(self) -> Stage | None:
         """The stage in force; None before the first request."""
-        step = min(self.progress.step, len(self.stages))
-        return self.stages[step - 1] if step else None
+        return self.stages[min(self.step, len(self.stages)) - 1] if self.step else None
 
     @property
     def next(self) -> Stage | None:
         """The stage to come; None in the last one."""
-        return self.stages[self.progress.step] if self.progress.step < len(self.stages) else None
+        return self.stages[self.step] if self.step < len(self.stages) else None
 
     @property
     def elapsed_s(self) -> float:
@@ -70,8 +87,7 @@ class Case:
         """Servers that the new edition needs for what it gets now: a canary must not hide behind the others."""
         if self.app.mode is Mode.MANUAL or not self.progress.step:
             return 0
-        alone = replace(self.app, editions=(self.new,))
-        return min(self.servers, size(alone, self.new, self.now_s).needed or 0)
+        return min(self.servers, size(self.app, self.new, self.now_s, alone=True).needed or 0)
 
     @property
     def trusted(self) -> bool:
@@ -119,10 +135,10 @@ class Case:
             before,
             strategy=self.app.way.strategy,
             phase=phase or before.phase,
-            step=before.step if step is None else step,
+            step=(self.step or min(1, before.step)) if step is None else step,
             weight=before.weight if weight is None else weight,
             servers=self.servers,
-            step_s=self.now_s if again or (step is not None and step != before.step) else before.step_s,
+            step_s=self.now_s if again or (step is not None and step != self.step) else before.step_s,
             reason=reason,
             message=message,
             needs=needs,

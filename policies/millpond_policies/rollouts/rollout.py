@@ -10,33 +10,35 @@ from millpond_policies.rollouts import rollback, takeover
 from millpond_policies.rollouts.case import Case, trusted
 from millpond_policies.size.moves import down
 from millpond_policies.size.sizing import kept
-from millpond_policies.world.actions import Because, Steer, Verdict
-from millpond_policies.world.model import App, EditionView, Mode, ServerState
+from millpond_policies.world.actions import Because, Hold, Steer, Verdict
+from millpond_policies.world.model import App, EditionView, Mode, ServerState, Snapshot
 from millpond_policies.world.release import Phase, Progress
+
+
+def stage(snapshot: Snapshot, now_s: float) -> tuple[Verdict, ...]:
+    """Of apps with a rollout under way at least a hold each, of others what is left of earlier editions."""
+    return tuple(verdict for app in snapshot.apps for verdict in (judge(app, now_s) or _hold(app, now_s)))
 
 
 def judge(app: App, now_s: float) -> tuple[Verdict, ...]:
     """Nothing when no rollout is under way and no other edition has servers, or the app is paused."""
-    if app.paused_until_s is not None and now_s < app.paused_until_s:
+    if app.paused(now_s):
         return ()
     progress = app.progress
     if progress is not None and not progress.phase.final:
         return _go_on(app, progress, now_s)
-    if named_anew(app):
+    if app.named_anew:
         return _begin(app, now_s)
     return (*_settle(app, now_s), *_clear(app))
 
 
-def under_way(app: App) -> bool:
-    """Whether the rollout decides about the number of servers, instead of the size of the serving edition."""
-    return (app.progress is not None and not app.progress.phase.final) or named_anew(app)
-
-
-def named_anew(app: App) -> bool:
-    """Whether spec names an edition that neither serves nor was given up."""
-    progress = app.progress
-    given_up = progress is not None and progress.edition == app.edition and progress.phase.final
-    return app.edition != app.serving and not given_up
+def _hold(app: App, now_s: float) -> tuple[Verdict, ...]:
+    if not app.rolls_out:
+        return ()
+    reason = Reason.PAUSED if app.paused(now_s) else Reason.EDITION_SWAP
+    servers = sum(e.ordered for e in app.editions)
+    because = Because(reason=reason, servers=servers, wanted=servers)
+    return (Hold(app=app.key, edition=app.edition, because=because),)
 
 
 def _begin(app: App, now_s: float) -> tuple[Verdict, ...]:

@@ -91,7 +91,7 @@ def _stage(case: Case) -> tuple[Verdict, ...]:
 
 
 def _enter(case: Case, stage: Stage) -> tuple[Verdict, ...]:
-    step, name = case.progress.step + 1, case.new.name
+    step, name = case.step + 1, case.new.name
     share = f"{stage.weight} % of the new sessions" if stage.weight else "the requests with its header"
     text = f"step {step} of {len(case.stages)}: edition {name} gets {share}"
     return case.steer(Reason.NEXT_STEP, text, phase=Phase.PROGRESSING, step=step, weight=stage.weight)
@@ -110,7 +110,7 @@ def _tell(case: Case, obstacle: Obstacle, phase: Phase, *, again: bool = False) 
 
 def _obstacle(case: Case) -> Obstacle | None:
     """What keeps the present stage from being done. A promotion makes do without pause and analysis."""
-    way, stage, step = case.app.way, case.current, case.progress.step
+    way, stage, step = case.app.way, case.current, case.step
     if stage is None:
         return _validating(case) if way.approval and way.promoted < 0 else None
     draining = case.app.servers_of(case.old.name, ServerState.DRAINING)
@@ -188,13 +188,20 @@ def _validators(case: Case) -> int:
 
 
 def _servers(case: Case, *, leaving: bool) -> tuple[Verdict, ...]:
-    """What both editions must have: the new one first grows, then the old one may go."""
+    """What both editions must have: the new one first grows, then the old one may go.
+
+    What is more than that, because the app may have fewer servers now, goes as well: of the new edition first.
+    """
     stage, coming = case.current, case.next
     new = max(stage.new if stage else 0, coming.new if coming and leaving else 0, case.own_need)
     if stage is None and case.app.way.approval:
         new = max(new, _validators(case))
     old = stage.old if stage else case.servers
     grown = (*case.grow(case.new, new), *case.grow(case.old, old))
-    if stage is None or not case.trusted or case.serving(case.new) < stage.new:
+    if not case.trusted:
         return grown
+    most = max(new, coming.new if coming else 0, _validators(case) if stage is None else 0)
+    spare = case.shrink(case.new, most)
+    if spare or (stage is not None and case.serving(case.new) < stage.new):
+        return (*grown, *spare)
     return (*grown, *case.shrink(case.old, old))

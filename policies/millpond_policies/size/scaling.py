@@ -7,7 +7,7 @@ from millpond_policies.reasons import Reason
 from millpond_policies.size.moves import Why, down, up
 from millpond_policies.size.sizing import Size, kept, missed, size
 from millpond_policies.world.actions import Because, Hold, Refused, Verdict
-from millpond_policies.world.model import App, EditionView, Freshness, Mode, Server, ServerState
+from millpond_policies.world.model import App, EditionView, Freshness, Mode, Server, ServerState, Snapshot
 
 IGNORANCE = {
     Freshness.STALE: Reason.METRICS_STALE,
@@ -16,21 +16,25 @@ IGNORANCE = {
 }
 
 
+def stage(snapshot: Snapshot, now_s: float) -> tuple[Verdict, ...]:
+    """Of every app for which no rollout decides."""
+    apps = (app for app in snapshot.apps if not (app.rolls_out or app.key in snapshot.ended))
+    return tuple(verdict for app in apps for verdict in judge(app, now_s))
+
+
 def judge(app: App, now_s: float) -> tuple[Verdict, ...]:
-    """The first that applies: paused, below the floor, allocated by hand, Manual, Automatic."""
-    view = app.view(app.edition)
+    """Sizes what serves. The first that applies: paused, below the floor, allocated by hand, Manual, Automatic."""
+    view = app.view(app.serving)
     if view is None:
         because = Because(reason=Reason.NO_SAMPLES, servers=0, wanted=app.min_servers)
-        return (Hold(app=app.key, edition=app.edition, because=because),)
+        return (Hold(app=app.key, edition=app.serving, because=because),)
     case = _Case(app=app, view=view, now_s=now_s, size=size(app, view, now_s))
-    if app.paused_until_s is not None and now_s < app.paused_until_s:
+    if app.paused(now_s):
         return case.hold(Reason.PAUSED)
     if app.mode is Mode.MANUAL and not app.static:
         return case.manual()
     if case.kept < app.min_servers:
-        return case.grow(
-            max(app.min_servers, min(case.size.needed or 0, app.max_servers)), Reason.BELOW_FLOOR
-        )
+        return case.grow(clamp(app, case.size.needed or 0), Reason.BELOW_FLOOR)
     if app.static:
         return case.hold(Reason.STATIC_POOL)
     return case.automatic()
@@ -38,7 +42,7 @@ def judge(app: App, now_s: float) -> tuple[Verdict, ...]:
 
 def clamp(app: App, servers: int) -> int:
     """Within the app's limits; the floor is the stronger one."""
-    return max(app.min_servers, min(servers, app.max_servers))
+    return max(app.min_servers, min(servers, app.ceiling))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +74,8 @@ class _Case:
                 return self.grow(wanted, self.size.reason)
         if self.view.freshness is not Freshness.FRESH:
             return self.hold(IGNORANCE[self.view.freshness])
-        if self.kept > self.app.max_servers:
-            return self._shrink(self.app.max_servers, Reason.ABOVE_CEILING)
+        if self.kept > self.app.ceiling:
+            return self._shrink(self.app.ceiling, Reason.ABOVE_CEILING)
         if needed is None:
             return self.hold(self.size.reason)
         if self.size.window is not None:
@@ -85,7 +89,7 @@ class _Case:
 
     def hold(self, reason: Reason) -> tuple[Verdict, ...]:
         because = self._why(self.kept)(reason, self.kept)
-        return (Hold(app=self.app.key, edition=self.app.edition, because=because),)
+        return (Hold(app=self.app.key, edition=self.view.name, because=because),)
 
     def _shrink(self, wanted: int, reason: Reason) -> tuple[Verdict, ...]:
         if any(e.ordered or self.app.servers_of(e.name) for e in self.app.editions if e is not self.view):
@@ -137,7 +141,7 @@ class _Case:
             return reason
         if reason in IGNORANCE.values() or reason is Reason.SLA_UNATTAINABLE:
             return reason
-        if asked is not None and asked > wanted >= self.app.max_servers:
+        if asked is not None and asked > wanted >= self.app.ceiling:
             return Reason.AT_CEILING
         return Reason.AT_FLOOR if asked is not None and asked < wanted <= self.app.min_servers else None
 
@@ -153,5 +157,5 @@ class _Case:
             fewer = Reason.FORECAST_ABOVE_CAPACITY if window is not None and servers <= window else fewer
         if servers > 1:
             yield Refused(servers=servers - 1, reason=reason if reason is Reason.MANUAL else fewer)
-        more = Reason.AT_CEILING if servers >= self.app.max_servers else Reason.STEADY
+        more = Reason.AT_CEILING if servers >= self.app.ceiling else Reason.STEADY
         yield Refused(servers=servers + 1, reason=more)

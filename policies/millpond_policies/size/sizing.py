@@ -31,18 +31,18 @@ class Size:
     inputs: tuple[tuple[str, Input], ...]
 
 
-def size(app: App, view: EditionView, now_s: float) -> Size:
-    """Size ``view`` for the load of all of the app's editions.
+def size(app: App, view: EditionView, now_s: float, *, alone: bool = False) -> Size:
+    """Size ``view`` for the load of all of the app's editions; ``alone``: for its own, by what is known of itself.
 
     needed = ceil(forecast / rate that one server sustains within the goal); more when a backlog or missed goals say so.
     52/s expected, 36/s sustained by one server: 2.
     """
     memory, goal = view.memory, app.goal
-    memories = [e.memory for e in app.editions if e.ordered or e is view]
+    memories = [e.memory for e in app.editions if e is view or (e.ordered and not alone)]
     together = combined(memories, memory)
     loads = [m.load for m in memories] if together is None else [together]
     forecast = _total(load.forecast_rps for load in loads)
-    known = _known(app, view)
+    known = _known(app, view, () if alone else app.editions)
     inputs = _inputs(app, view, now_s, forecast, known)
     if forecast is None or (known is None and forecast > 0):
         hopeless = not _attainable(memory, goal)
@@ -142,9 +142,9 @@ def _idle(seconds: Sequence[Second], servers: int) -> bool:
     return same and _in_flight(seconds) <= UNTESTED_BUSY * servers
 
 
-def _known(app: App, view: EditionView) -> tuple[float, Model] | None:
+def _known(app: App, view: EditionView, others: Iterable[EditionView]) -> tuple[float, Model] | None:
     """What a server of this edition sustains; before it has been seen at work, what one of another edition does."""
-    for edition in (view, *(e for e in app.editions if e is not view)):
+    for edition in (view, *(e for e in others if e is not view)):
         capacity = edition.memory.capacity
         known = capacity.rate_within(app.goal)
         curve = capacity.curve()

@@ -1,1 +1,1 @@
-"""What does the planner see, and what may it answer? Values only."""
+"""What does the planner see, and what may it answer? Values, and what verdicts make of them."""

@@ -1,7 +1,8 @@
-"""What `plan` may answer: an action, or a hold. Both say why, in numbers."""
+"""What `plan` may answer: an action, or a hold, about an app or a node. All say why, in numbers."""
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from enum import StrEnum
+from typing import NamedTuple, TypeAlias
 
 from millpond_policies.reasons import Reason
 from millpond_policies.world.release import Progress
@@ -34,8 +35,38 @@ class Because:
     refused: tuple[Refused, ...] = ()
 
 
+class SubjectKind(StrEnum):
+    APP = "App"
+    NODE = "Node"
+
+
+class Subject(NamedTuple):
+    """What a verdict is about: an app by its key, or a node by its name."""
+
+    kind: SubjectKind
+    name: str
+
+
+class _OfApp:
+    __slots__ = ()
+    app: str  # namespace/name
+
+    @property
+    def subject(self) -> Subject:
+        return Subject(SubjectKind.APP, self.app)
+
+
+class _OfNode:
+    __slots__ = ()
+    node: str
+
+    @property
+    def subject(self) -> Subject:
+        return Subject(SubjectKind.NODE, self.node)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Grow:
+class Grow(_OfApp):
     """Order servers: set the replicas of an edition to ``to`` (more than now)."""
 
     app: str
@@ -45,7 +76,7 @@ class Grow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CancelStarting:
+class CancelStarting(_OfApp):
     """Take back servers that were ordered and do not serve yet: replicas of an edition down to ``to``."""
 
     app: str
@@ -55,7 +86,7 @@ class CancelStarting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Retire:
+class Retire(_OfApp):
     """Drain this one server, then delete it."""
 
     app: str
@@ -66,7 +97,7 @@ class Retire:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CancelRetire:
+class CancelRetire(_OfApp):
     """The load came back: let a draining server serve again."""
 
     app: str
@@ -77,7 +108,7 @@ class CancelRetire:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
+class Hold(_OfApp):
     """Change nothing, and say why."""
 
     app: str
@@ -86,7 +117,7 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Steer:
+class Steer(_OfApp):
     """Bring a rollout to this point: what is to be remembered, and what the routers shall do."""
 
     app: str
@@ -95,5 +126,15 @@ class Steer:
     because: Because
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldNode(_OfNode):
+    """Change nothing about a node, and say why; ``because`` counts the servers there."""
+
+    node: str
+    because: Because
+
+
 Action: TypeAlias = Grow | CancelStarting | Retire | CancelRetire | Steer
-Verdict: TypeAlias = Action | Hold
+Verdict: TypeAlias = Action | Hold  # about an app
+NodeVerdict: TypeAlias = HoldNode
+AnyVerdict: TypeAlias = Verdict | NodeVerdict

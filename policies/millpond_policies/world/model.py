@@ -6,6 +6,8 @@ from enum import StrEnum
 from millpond_policies.goals import Goal as Goal
 from millpond_policies.goals import GoalKind as GoalKind
 from millpond_policies.learn.learning import Memory
+from millpond_policies.world.constraints import Constraints, Resources
+from millpond_policies.world.nodes import Node, Pool
 from millpond_policies.world.release import Evidence, Progress, Way
 
 
@@ -58,6 +60,8 @@ class EditionView:
     refused: bool = (
         False  # what is ordered and not there does not come: a quota, or another rule, refuses more
     )
+    requests: Resources | None = None  # of one server; None: unknown
+    constraints: Constraints = field(default_factory=Constraints)  # where its servers may run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +72,8 @@ class App:
     goal: Goal
     min_servers: int
     max_servers: int
+    allowance: int | None = None  # servers that the pool leaves it; None: as many as `max_servers`
+    pool: str = ""  # its name
     importance: int = 4  # 1 highest .. 7 lowest
     mode: Mode = Mode.AUTOMATIC
     manual_servers: int = 1
@@ -84,6 +90,27 @@ class App:
         """The edition that serves: it is sized while no rollout is under way."""
         return self.active or self.edition
 
+    @property
+    def ceiling(self) -> int:
+        """The most servers that it may have; the floor is the stronger one."""
+        allowed = self.max_servers if self.allowance is None else min(self.max_servers, self.allowance)
+        return max(self.min_servers, allowed)
+
+    def paused(self, now_s: float) -> bool:
+        return self.paused_until_s is not None and now_s < self.paused_until_s
+
+    @property
+    def named_anew(self) -> bool:
+        """Whether spec names an edition that neither serves nor was given up."""
+        last = self.progress
+        given_up = last is not None and last.edition == self.edition and last.phase.final
+        return self.edition != self.serving and not given_up
+
+    @property
+    def rolls_out(self) -> bool:
+        """Whether a rollout decides about the number of servers, instead of the size of the serving edition."""
+        return (self.progress is not None and not self.progress.phase.final) or self.named_anew
+
     def view(self, edition: str) -> EditionView | None:
         return next((e for e in self.editions if e.name == edition), None)
 
@@ -95,3 +122,7 @@ class App:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     apps: tuple[App, ...] = ()
+    pools: tuple[Pool, ...] = ()
+    nodes: tuple[Node, ...] = ()
+    ended: frozenset[str] = frozenset()
+    """Apps whose rollout an earlier stage of this plan ended: they are sized in the next one."""

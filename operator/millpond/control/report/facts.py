@@ -12,7 +12,6 @@ from millpond.control.resolve.candidates import Candidate, Problem, ValidApp
 from millpond.control.snapshot.apps import paused_until_s
 from millpond.kube.raw import of_kind
 from millpond_policies.reasons import Reason
-from millpond_policies.rollouts import rollout
 from millpond_policies.world.actions import Steer, Verdict
 from millpond_policies.world.model import App, Freshness, Goal, GoalKind, Mode, Server, ServerState
 from millpond_policies.world.release import Progress
@@ -69,7 +68,7 @@ def _newest(view: App, verdicts: Iterable[Verdict]) -> Progress | None:
 
 
 def _rolling_out(view: App, holdings: Holdings | None, now_s: float) -> Fact:
-    last, going = view.progress, rollout.under_way(view)
+    last, going = view.progress, view.rolls_out
     if last is None:
         reason = Reason.NEW_EDITION if going else Reason.AS_EXPECTED
         return Fact(type="RollingOut", holds=going, reason=reason, message="")
