@@ -8,7 +8,7 @@ from millpond.demo.requests.answers import Answer
 from millpond.demo.requests.profile import Profile
 from millpond.demo.requests.tally import Outcome, Totals
 from millpond.demo.scenario import Scenario
-from millpond.demo.script import Mix, Script, Step
+from millpond.demo.script import Mix, Script, ScriptStep
 from millpond_policies.reasons import Reason
 from millpond_policies.world.release import Phase
 
@@ -16,7 +16,7 @@ from .made_up import SCENARIO as SURGE
 
 SCRIPT = Script(
     steps=(
-        Step(
+        ScriptStep(
             title="Rollout of v2",
             commands=(("millpond", "rollout", "start", "shop", "--edition", "v2"),),
             edition="v2",
@@ -25,7 +25,7 @@ SCRIPT = Script(
             serves="v2",
             hold_s=5,
         ),
-        Step(
+        ScriptStep(
             title="Rollout of v3",
             commands=(("millpond", "rollout", "start", "shop", "--edition", "v3"),),
             edition="v3",

@@ -8,7 +8,7 @@ import pytest
 from millpond.control.drain import drains
 from millpond.control.learn.learner import Learner
 from millpond.control.routing.routes import app_routes
-from millpond.router.telemetry.collector import Collected, EndpointLoad, Known, Telemetry
+from millpond.router.telemetry.collector import Collected, EndpointLoad, Scope, Telemetry
 
 from kube import builders
 
@@ -41,8 +41,8 @@ def test_a_servers_load_is_found_by_the_name_that_routers_tell(address: str, tol
     assert [e.authority for edition in routes.editions for e in edition.endpoints] == [name]
 
 
-def _nothing() -> Known:
-    return Known(routers=(), clusters=(), endpoints=())
+def _nothing() -> Scope:
+    return Scope(routers=(), clusters=(), endpoints=())
 
 
 def _collected(endpoint: str) -> Any:

@@ -13,7 +13,7 @@ from kubernetes.aio.config import incluster_config
 from millpond.clock import steady_s
 from millpond.kube import client, login, paths
 from millpond.kube.client import Api, Object
-from millpond.kube.errors import ClusterError, Conflict, Forbidden, Invalid, NotFound, Unavailable
+from millpond.kube.errors import ApiError, Conflict, Forbidden, Invalid, NotFound, Unavailable
 from millpond.lead.handlers import connection
 from millpond.local.cluster.embedded import Cluster
 
@@ -172,7 +172,7 @@ async def test_a_server_that_is_not_there_is_unavailable(tmp_path: Path) -> None
 async def test_a_kubeconfig_that_cannot_be_used_is_named(tmp_path: Path, content: str) -> None:
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(content)
-    with pytest.raises(ClusterError, match=str(kubeconfig)):
+    with pytest.raises(ApiError, match=str(kubeconfig)):
         await Api(kubeconfig).get("/version")
 
 

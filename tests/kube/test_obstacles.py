@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from millpond.control.act.refused import Refused
+from millpond.control.act.backoff import RefusalBackoff
 from millpond.control.observe import troubles
 from millpond.control.observe.objects import pod, replicaset
 from millpond.control.observe.obstacles import obstacle
@@ -358,7 +358,7 @@ def test_the_same_pod_is_named_while_several_have_the_same_trouble() -> None:
 
 def test_what_was_refused_is_asked_again_ever_more_rarely() -> None:
     now = [0.0]
-    refused = Refused(lambda: now[0])
+    refused = RefusalBackoff(lambda: now[0])
     problem, asked = Problem(reason=Reason.INVALID_TEMPLATE, message="no"), []
     while now[0] < 3000:
         if refused.get("uid", "3/hash") is None:

@@ -1,7 +1,7 @@
 import pytest
 
 from millpond.kube import paths
-from millpond.kube.errors import ClusterError, Conflict, Forbidden, Invalid, NotFound, Unavailable, error_for
+from millpond.kube.errors import ApiError, Conflict, Forbidden, Invalid, NotFound, Unavailable, error_for
 
 
 @pytest.mark.parametrize(
@@ -37,10 +37,10 @@ def test_paths_and_the_resource_they_are_about(path: str, expected: str, resourc
         (422, Invalid),
         (429, Unavailable),
         (503, Unavailable),
-        (418, ClusterError),
+        (418, ApiError),
     ],
 )
-def test_errors_keep_what_the_server_said(status: int, kind: type[ClusterError]) -> None:
+def test_errors_keep_what_the_server_said(status: int, kind: type[ApiError]) -> None:
     error = error_for(status, {"message": "spec.servers.min: too large"}, "PATCH /x")
     assert type(error) is kind
     assert error.status == status

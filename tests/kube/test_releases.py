@@ -9,7 +9,7 @@ import pytest
 from millpond.cli.releases import Edit, Missing, Releases, said
 from millpond.kube import paths
 from millpond.kube.client import Api, Object
-from millpond.kube.errors import ClusterError, Conflict, Unavailable
+from millpond.kube.errors import ApiError, Conflict, Unavailable
 
 from kube.fault_proxy import FaultProxy, Hang, LoseAnswer, Reset, Seen, Status
 from waiting import eventually_async
@@ -197,7 +197,7 @@ async def test_the_first_look_tells_at_once_what_cannot_get_better(
     releases: Releases, proxy: FaultProxy
 ) -> None:
     proxy.inject(lambda seen: True, Status(403))
-    with pytest.raises(ClusterError, match="403"):
+    with pytest.raises(ApiError, match="403"):
         await editions_seen(releases, "never", [])
 
 
@@ -219,4 +219,4 @@ async def test_an_app_that_is_not_there_is_missing(api: Api, namespace: str, app
     ],
 )
 def test_people_are_told_what_the_server_said(message: str, text: str) -> None:
-    assert said(ClusterError(message)) == text
+    assert said(ApiError(message)) == text

@@ -7,7 +7,7 @@ import pytest
 
 from millpond.control.drain.retire import (
     LOWEST_COST,
-    Step,
+    RetireStep,
     next_cost,
     next_step,
     order_is_void,
@@ -37,7 +37,7 @@ def victim(rank: int, letter: str = "a", **changes: Any) -> Pod:
             [OTHER],
             True,
             None,
-            Step.GATE,
+            RetireStep.GATE,
             id="gate open: close it first",
         ),
         pytest.param(
@@ -46,23 +46,35 @@ def victim(rank: int, letter: str = "a", **changes: Any) -> Pod:
             [OTHER],
             True,
             None,
-            Step.GATE,
+            RetireStep.GATE,
             id="pod still Ready: the node must see the gate",
         ),
         pytest.param(
-            retiring(), SET, [OTHER], False, None, Step.ROUTERS, id="a router has not acknowledged: wait"
+            retiring(),
+            SET,
+            [OTHER],
+            False,
+            None,
+            RetireStep.ROUTERS,
+            id="a router has not acknowledged: wait",
         ),
         pytest.param(
             retiring(deadline_s=NOW_S - 1),
             SET,
             [OTHER],
             False,
-            Step.REQUESTS,
-            Step.ROUTERS,
+            RetireStep.REQUESTS,
+            RetireStep.ROUTERS,
             id="no acknowledgement: not even the deadline goes past a router that may still serve",
         ),
         pytest.param(
-            retiring(), SET, [OTHER], True, Step.REQUESTS, Step.REQUESTS, id="requests in flight: wait"
+            retiring(),
+            SET,
+            [OTHER],
+            True,
+            RetireStep.REQUESTS,
+            RetireStep.REQUESTS,
+            id="requests in flight: wait",
         ),
         pytest.param(
             retiring(),
@@ -70,7 +82,7 @@ def victim(rank: int, letter: str = "a", **changes: Any) -> Pod:
             [OTHER],
             True,
             None,
-            Step.REPLICASET,
+            RetireStep.REPLICASET,
             id="the ReplicaSet has not seen that another came back: its costs may be old as well",
         ),
         pytest.param(
@@ -79,7 +91,7 @@ def victim(rank: int, letter: str = "a", **changes: Any) -> Pod:
             [OTHER, sibling("c", phase="Pending", ready=False, gate=None)],
             True,
             None,
-            Step.STARTING,
+            RetireStep.STARTING,
             id="a Pending pod would be removed in its place: wait",
         ),
         pytest.param(
@@ -88,7 +100,7 @@ def victim(rank: int, letter: str = "a", **changes: Any) -> Pod:
             [OTHER, sibling("c", node=None, phase="Pending", ready=False, gate=None)],
             True,
             None,
-            Step.STARTING,
+            RetireStep.STARTING,
             id="an unscheduled pod would be removed in its place: wait",
         ),
         pytest.param(
@@ -97,7 +109,7 @@ def victim(rank: int, letter: str = "a", **changes: Any) -> Pod:
             [OTHER],
             True,
             None,
-            Step.REPLICASET,
+            RetireStep.REPLICASET,
             id="the ReplicaSet still counts the victim ready: it might choose another",
         ),
         pytest.param(
@@ -106,7 +118,7 @@ def victim(rank: int, letter: str = "a", **changes: Any) -> Pod:
             [OTHER, victim(0, letter="c")],
             True,
             None,
-            Step.TURN,
+            RetireStep.TURN,
             id="another was named before it: that one goes first",
         ),
         pytest.param(
@@ -115,7 +127,7 @@ def victim(rank: int, letter: str = "a", **changes: Any) -> Pod:
             [OTHER, victim(1, letter="c")],
             True,
             None,
-            Step.REMOVE,
+            RetireStep.REMOVE,
             id="named first: it goes, whether or not the next is busy",
         ),
         pytest.param(
@@ -124,7 +136,7 @@ def victim(rank: int, letter: str = "a", **changes: Any) -> Pod:
             [OTHER, victim(0, letter="c", deleting=True)],
             True,
             None,
-            Step.REMOVE,
+            RetireStep.REMOVE,
             id="the one before it is being deleted: its turn",
         ),
         pytest.param(
@@ -133,7 +145,7 @@ def victim(rank: int, letter: str = "a", **changes: Any) -> Pod:
             [OTHER, sibling("c", gate=False, ready=False)],
             True,
             None,
-            Step.REPLICASET,
+            RetireStep.REPLICASET,
             id="another is on its way back: the ReplicaSet may still know its low cost",
         ),
         pytest.param(
@@ -142,7 +154,7 @@ def victim(rank: int, letter: str = "a", **changes: Any) -> Pod:
             [OTHER, sibling("c", gate=True, gate_since_s=NOW_S - 1, ready=False)],
             True,
             None,
-            Step.REPLICASET,
+            RetireStep.REPLICASET,
             id="its gate is open again, the node has not noticed: wait",
         ),
         pytest.param(
@@ -151,7 +163,7 @@ def victim(rank: int, letter: str = "a", **changes: Any) -> Pod:
             [OTHER, sibling("c", gate=True, gate_since_s=NOW_S - 60, ready=False)],
             True,
             None,
-            Step.REMOVE,
+            RetireStep.REMOVE,
             id="another that is unready for good stops nothing",
         ),
         pytest.param(
@@ -160,7 +172,7 @@ def victim(rank: int, letter: str = "a", **changes: Any) -> Pod:
             [OTHER, sibling("c", gate=False, ready=False, containers_ready=False)],
             True,
             None,
-            Step.REMOVE,
+            RetireStep.REMOVE,
             id="nor does a broken one",
         ),
         pytest.param(
@@ -169,11 +181,11 @@ def victim(rank: int, letter: str = "a", **changes: Any) -> Pod:
             [OTHER],
             True,
             None,
-            Step.REPLICASET,
+            RetireStep.REPLICASET,
             id="the ReplicaSet has not seen its last change: wait",
         ),
         pytest.param(
-            retiring(), SET, [OTHER], True, None, Step.REMOVE, id="quiet and counted unready: remove"
+            retiring(), SET, [OTHER], True, None, RetireStep.REMOVE, id="quiet and counted unready: remove"
         ),
         pytest.param(
             retiring(),
@@ -181,7 +193,7 @@ def victim(rank: int, letter: str = "a", **changes: Any) -> Pod:
             [OTHER],
             True,
             None,
-            Step.DELETION,
+            RetireStep.DELETION,
             id="its removal is ordered already: never twice",
         ),
     ],

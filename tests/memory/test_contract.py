@@ -9,7 +9,7 @@ import pytest
 from millpond.api.names import ELASTICAPP
 from millpond.control.observe.objects import DELETION_COST
 from millpond.kube import paths
-from millpond.kube.errors import ClusterError, Conflict, Gone, Invalid, NotFound
+from millpond.kube.errors import ApiError, Conflict, Gone, Invalid, NotFound
 from millpond.kube.raw import of_kind
 
 from api.manifests import manifest
@@ -57,7 +57,7 @@ OTHER_UID = "6d0d9d9e-0000-4000-8000-000000000000"
     ("field", "other", "refusal"), [("uid", OTHER_UID, Invalid), ("resourceVersion", "1", Conflict)]
 )
 async def test_a_patch_for_another_object_or_version_changes_nothing(
-    kube: Kube, field: str, other: str, refusal: type[ClusterError]
+    kube: Kube, field: str, other: str, refusal: type[ApiError]
 ) -> None:
     made = await app(kube)
     with pytest.raises(refusal):

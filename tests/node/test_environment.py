@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from millpond.local.node.api import ApiError
+from millpond.local.node.api import StatusError
 from millpond.local.node.containers import environment
 from millpond.local.node.containers.environment import ConfigError
 from millpond.local.node.pods.downward import Facts
@@ -26,7 +26,7 @@ OBJECTS: dict[tuple[str, str], dict[str, str]] = {
 
 async def _fetch(kind: str, name: str) -> dict[str, Any]:
     if (kind, name) not in OBJECTS:
-        raise ApiError(404, f'{kind} "{name}" not found')
+        raise StatusError(404, f'{kind} "{name}" not found')
     return {"data": OBJECTS[kind, name]}
 
 

@@ -11,7 +11,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 
 from millpond.control.learn.knowledge import from_routers
 from millpond.router.telemetry.ask import _loads
-from millpond.router.telemetry.collector import Collected, Known, Telemetry
+from millpond.router.telemetry.collector import Collected, Scope, Telemetry
 from millpond.router.telemetry.otlp import _NOTES, decode
 from millpond_policies.learn.histogram import BOUNDS_MS
 from millpond_policies.learn.learning import Sample, learn
@@ -81,7 +81,7 @@ def requests(draw: st.DrawFn) -> ExportMetricsServiceRequest:
 
 
 def told(body: bytes) -> Collected:
-    known = Known(routers=("r1",), clusters=CLUSTERS, endpoints=ENDPOINTS)
+    known = Scope(routers=("r1",), clusters=CLUSTERS, endpoints=ENDPOINTS)
     telemetry = Telemetry(clock=lambda: 100.0, known=lambda: known)
     telemetry.receive("r1", body)
     collected = telemetry.collect(100.0)

@@ -54,7 +54,7 @@ class HeaderMatch(Model):
     """The value that it must have."""
 
 
-class Step(Model):
+class StepSpec(Model):
     """A part of the traffic that the new edition gets, and how long at least."""
 
     weight: Annotated[int, Field(strict=True, ge=1, le=99)] | None = None
@@ -93,14 +93,14 @@ class Step(Model):
         return seconds(self.pause)
 
 
-CANARY_STEPS = (Step(weight=10, pause="1m"), Step(weight=50, pause="1m"))
+CANARY_STEPS = (StepSpec(weight=10, pause="1m"), StepSpec(weight=50, pause="1m"))
 
 
-def _weights(steps: tuple[Step, ...]) -> list[int]:
+def _weights(steps: tuple[StepSpec, ...]) -> list[int]:
     return [step.weight for step in steps if step.weight is not None]
 
 
-def _rising(steps: tuple[Step, ...]) -> bool:
+def _rising(steps: tuple[StepSpec, ...]) -> bool:
     weights = _weights(steps)
     return all(before < after for before, after in pairwise(weights))
 
@@ -115,7 +115,7 @@ RISING = Rule(
     where={"weights": (_CEL_WEIGHTS, lambda steps: str(_weights(steps)))},
 )
 
-Steps = Annotated[tuple[Step, ...], Field(min_length=1, max_length=20), Keeps(RISING)]
+Steps = Annotated[tuple[StepSpec, ...], Field(min_length=1, max_length=20), Keeps(RISING)]
 
 
 class Preview(Model):
@@ -196,7 +196,7 @@ class Rollout(Model):
     )
 
     @property
-    def planned_steps(self) -> tuple[Step, ...]:
+    def planned_steps(self) -> tuple[StepSpec, ...]:
         """The steps of a Canary rollout, written or by default; none with any other strategy."""
         if self.strategy is not Strategy.CANARY:
             return ()

@@ -40,7 +40,7 @@ class Condition(StatusModel):
     """The metadata.generation that the condition was found for."""
 
 
-class Refused(StatusModel):
+class Option(StatusModel):
     """An option that was looked at and not taken."""
 
     servers: int
@@ -72,7 +72,7 @@ class Decision(StatusModel):
         default_factory=dict
     )
     """The numbers it was decided from."""
-    refused: Annotated[tuple[Refused, ...], Field(max_length=64)] = ()
+    refused: Annotated[tuple[Option, ...], Field(max_length=64)] = ()
     """The options that were not taken."""
     message: Text = ""
     """The decision in a sentence."""

@@ -11,7 +11,7 @@ from millpond.api.approval import Approval
 from millpond.api.names import APPROVAL_ANNOTATION, LABEL_APP, edition_object
 from millpond.kube import paths
 from millpond.kube.client import Api, Object
-from millpond.kube.errors import ClusterError, Conflict, Gone, NotFound, Unavailable
+from millpond.kube.errors import ApiError, Conflict, Gone, NotFound, Unavailable
 
 FIELD_MANAGER = "millpond-rollout"
 WHOAMI = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
@@ -39,7 +39,7 @@ def _merged(before: Mapping[str, Any], changes: Mapping[str, Any]) -> Object:
     return {key: value for key, value in {**before, **changes}.items() if value is not None}
 
 
-class Missing(ClusterError):
+class Missing(ApiError):
     """The app does not exist, or exists no longer; the message says what there is."""
 
 
@@ -120,7 +120,7 @@ class Releases:
         if len(operations) > 1:
             await self.api.patch(self._path, operations, kind="json", field_manager=FIELD_MANAGER)
 
-    async def _after_trouble(self, before: Object, edit: Edit, error: ClusterError) -> Object:
+    async def _after_trouble(self, before: Object, edit: Edit, error: ApiError) -> Object:
         """The app as it is after a write that failed, if it still is worth another attempt."""
         try:
             app = await self.read()
@@ -136,9 +136,7 @@ class Releases:
             ) from error
         return app
 
-    async def follow(
-        self, on_trouble: Callable[[ClusterError], None] = lambda _: None
-    ) -> AsyncGenerator[Object]:
+    async def follow(self, on_trouble: Callable[[ApiError], None] = lambda _: None) -> AsyncGenerator[Object]:
         """The app now and after each change, for ever; ``on_trouble`` hears why nothing comes.
 
         The first look must succeed, unless the API server is merely away. Later, only the app's own end is an end.
@@ -152,7 +150,7 @@ class Releases:
                         yield app
             except Gone:
                 pass  # the watch began too long ago: look afresh
-            except ClusterError as error:
+            except ApiError as error:
                 if isinstance(error, Missing) or not (uid or isinstance(error, Unavailable)):
                     raise
                 on_trouble(error)
@@ -203,7 +201,7 @@ def names(editions: Sequence[Object]) -> list[str]:
     return [str(edition["spec"]["edition"]) for edition in editions]
 
 
-def said(error: ClusterError) -> str:
+def said(error: ApiError) -> str:
     """What the API server said, without the request that it said it to."""
     head, _, rest = error.message.partition(": ")
     return (

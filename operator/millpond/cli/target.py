@@ -12,7 +12,7 @@ import click
 from millpond.cli.releases import said
 from millpond.cli.shell import contexts
 from millpond.kube.client import Api
-from millpond.kube.errors import ClusterError
+from millpond.kube.errors import ApiError
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ class Target:
         """What ``task`` returns; what the API server refuses ends the program with one line and exit code 1."""
         try:
             return asyncio.run(self.connected(task))
-        except ClusterError as error:
+        except ApiError as error:
             raise click.ClickException(said(error)) from error
 
     async def connected(self, task: Callable[[Api], Awaitable[T]]) -> T:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from millpond.clock import steady_s
 from millpond.demo.recording import Moment
-from millpond.demo.script import Command, Script, Step, typed
+from millpond.demo.script import Command, Script, ScriptStep, typed
 from millpond.demo.stage.stack import Admin
 from millpond.demo.watch import Watch
 from millpond.local.errors import KubectlError
@@ -43,7 +43,7 @@ async def play(script: Script, watch: Watch, shell: Shell, tell: Callable[[Seque
     return True
 
 
-async def _over(step: Step, watch: Watch, seen: int) -> bool:
+async def _over(step: ScriptStep, watch: Watch, seen: int) -> bool:
     """Its rollout ended, well or not, and nothing is left of the other editions."""
     deadline_s = steady_s() + STEP_S
     while steady_s() < deadline_s:
@@ -54,7 +54,7 @@ async def _over(step: Step, watch: Watch, seen: int) -> bool:
     return False
 
 
-def _ends(step: Step, moment: Moment) -> bool:
+def _ends(step: ScriptStep, moment: Moment) -> bool:
     return moment.edition == step.edition and Phase(moment.phase).final
 
 

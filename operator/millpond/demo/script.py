@@ -11,7 +11,7 @@ Command = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class ScriptStep:
     title: str
     commands: tuple[Command, ...]
     edition: str
@@ -39,7 +39,7 @@ class Mix:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
-    steps: tuple[Step, ...]
+    steps: tuple[ScriptStep, ...]
     mix: Mix
     after_s: float
     """The traffic flows for so long after the last step."""

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from millpond.clock import Clock, steady_s
 from millpond.kube.client import Api, Object
-from millpond.kube.errors import ClusterError, Forbidden, Gone, Unavailable
+from millpond.kube.errors import ApiError, Forbidden, Gone, Unavailable
 
 T = TypeVar("T")
 Trimmed: TypeAlias = tuple[str, int, T]  # key, resourceVersion, what is kept
@@ -178,7 +178,7 @@ class Reflector(Generic[T]):
             except Gone:
                 self._version = None
                 await self._back_off()
-            except ClusterError as error:
+            except ApiError as error:
                 self.refused = str(error) if isinstance(error, Forbidden) else self.refused
                 log.warning("watch of %s: %s", self.path, error)
                 await self._back_off()
@@ -231,6 +231,6 @@ class Reflector(Generic[T]):
         await asyncio.sleep(self._delay_s * random.uniform(0.7, 1.0))
 
 
-def _watch_error(status: dict[str, Any]) -> ClusterError:
+def _watch_error(status: dict[str, Any]) -> ApiError:
     said = f"the server ended the watch: {status.get('message', status)}"
     return Gone(said, 410) if status.get("code") == 410 else Unavailable(said, int(status.get("code") or 0))

@@ -1,6 +1,6 @@
 """What can go wrong at the API server.
 
-* ClusterError
+* ApiError
   - NotFound      forget the object
   - Conflict      somebody else wrote, or it exists already: look again next cycle
   - Gone          the resourceVersion is too old: list again
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-class ClusterError(Exception):
+class ApiError(Exception):
     """The API server did not answer with success. ``status``: HTTP status, 0 when there was no answer."""
 
     def __init__(self, message: str, status: int = 0) -> None:
@@ -22,25 +22,25 @@ class ClusterError(Exception):
         self.status = status
 
 
-class NotFound(ClusterError): ...
+class NotFound(ApiError): ...
 
 
-class Conflict(ClusterError): ...
+class Conflict(ApiError): ...
 
 
-class Gone(ClusterError): ...
+class Gone(ApiError): ...
 
 
-class Invalid(ClusterError): ...
+class Invalid(ApiError): ...
 
 
-class Forbidden(ClusterError): ...
+class Forbidden(ApiError): ...
 
 
-class Unavailable(ClusterError): ...
+class Unavailable(ApiError): ...
 
 
-_BY_STATUS: Mapping[int, type[ClusterError]] = {
+_BY_STATUS: Mapping[int, type[ApiError]] = {
     400: Invalid,
     401: Forbidden,
     403: Forbidden,
@@ -54,8 +54,8 @@ _BY_STATUS: Mapping[int, type[ClusterError]] = {
 }
 
 
-def error_for(status: int, body: Any, what: str) -> ClusterError:
+def error_for(status: int, body: Any, what: str) -> ApiError:
     """The error for an HTTP status and the API server's Status object (or whatever came instead of one)."""
     said = body.get("message") if isinstance(body, dict) else None
-    kind = Unavailable if status >= 500 else _BY_STATUS.get(status, ClusterError)
+    kind = Unavailable if status >= 500 else _BY_STATUS.get(status, ApiError)
     return kind(f"{what}: {said or f'HTTP status {status}'}", status)

@@ -15,7 +15,7 @@ from enum import StrEnum
 from millpond.clock import Clock, now_s
 from millpond.kube import paths
 from millpond.kube.client import Api, Object
-from millpond.kube.errors import ClusterError, Conflict
+from millpond.kube.errors import ApiError, Conflict
 from millpond_policies.reasons import Reason
 
 log = logging.getLogger(__name__)
@@ -132,7 +132,7 @@ class Events:
                 await self._api.create(paths.events(body["metadata"]["namespace"]), body)
         except Conflict:
             pass  # said before this process started
-        except (ClusterError, TimeoutError) as error:
+        except (ApiError, TimeoutError) as error:
             self._complain(body["metadata"]["namespace"], error)
 
     def _complain(self, namespace: str, error: Exception) -> None:

@@ -12,7 +12,7 @@ from millpond.api.names import ROUTERS_ANNOTATION
 from millpond.clock import Clock, now_s, steady_s
 from millpond.kube import paths
 from millpond.kube.client import Api, Object
-from millpond.kube.errors import ClusterError, Conflict, NotFound
+from millpond.kube.errors import ApiError, Conflict, NotFound
 
 log = logging.getLogger(__name__)
 _MARGIN = 0.8  # stop acting when this part of the duration is over: others take it at 1.0
@@ -81,7 +81,7 @@ class LeaderLease:
             await self._task
         was_held, self._renewed_s = self.held(), None
         if was_held:
-            with contextlib.suppress(ClusterError, TimeoutError):
+            with contextlib.suppress(ApiError, TimeoutError):
                 async with asyncio.timeout(3):
                     await self._release()
 
@@ -90,7 +90,7 @@ class LeaderLease:
             try:
                 async with asyncio.timeout(self._duration_s / 2):
                     await self._acquire_or_renew()
-            except (ClusterError, TimeoutError) as error:
+            except (ApiError, TimeoutError) as error:
                 log.warning("lease %s/%s: %s", self._namespace, self._name, error or "no answer in time")
             await asyncio.sleep(self._duration_s * (_RENEWED if self.held() else _TRIED))
 

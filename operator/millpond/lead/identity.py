@@ -15,7 +15,7 @@ from millpond.api.names import GROUP
 from millpond.clock import Clock, from_rfc3339, rfc3339
 from millpond.kube import paths
 from millpond.kube.client import Api, Object
-from millpond.kube.errors import ClusterError, Conflict, Invalid, NotFound, Unavailable
+from millpond.kube.errors import ApiError, Conflict, Invalid, NotFound, Unavailable
 from millpond.router.trust.authority import Lives, Signed, Trust, router_identity
 from millpond.router.trust.tls import ServerTls
 
@@ -67,7 +67,7 @@ class Identity:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Returns once there is something to show. Raises ClusterError when waiting does not help."""
+        """Returns once there is something to show. Raises ApiError when waiting does not help."""
         while True:
             try:
                 await self.tend()
@@ -90,7 +90,7 @@ class Identity:
         return f"valid until {rfc3339(self._shown.until_s())}"
 
     async def tend(self) -> None:
-        """Bring Secrets and server to what they should be now; writes nothing when they are. Raises ClusterError."""
+        """Bring Secrets and server to what they should be now; writes nothing when they are. Raises ApiError."""
         for _ in range(_ATTEMPTS):
             try:
                 trust = await self._authority()
@@ -107,7 +107,7 @@ class Identity:
             await asyncio.sleep(self._period_s)
             try:
                 await self.tend()
-            except ClusterError as error:
+            except ApiError as error:
                 self._fault = str(error)
                 log.error("certificates for routers stay as they are: %s", error)
 

@@ -7,7 +7,7 @@ import logging
 from millpond.api.names import LABEL_LEADER
 from millpond.kube import paths
 from millpond.kube.client import Api
-from millpond.kube.errors import ClusterError, NotFound
+from millpond.kube.errors import ApiError, NotFound
 
 log = logging.getLogger(__name__)
 _PERIOD_S, _AGAIN_S = 10.0, 1.0
@@ -33,14 +33,14 @@ class LeaderLabel:
             pause_s = _PERIOD_S
             try:
                 await self.tend(self._pod)
-            except ClusterError as error:
+            except ApiError as error:
                 log.warning("label %s: %s", LABEL_LEADER, error)
                 pause_s = _AGAIN_S
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), pause_s)
 
     async def tend(self, own: str) -> None:
-        """Put right what is wrong. Raises ClusterError."""
+        """Put right what is wrong. Raises ApiError."""
         listed = await self._api.list(paths.pods(self._namespace), f"{LABEL_LEADER}=true")
         labelled = {pod["metadata"]["name"] for pod in listed.objects}
         if self._leads and own not in labelled:

@@ -48,7 +48,7 @@ class Run:
     say: Callable[[str], None]
 
     async def all(self, *, dry_run: bool, ask: Callable[[str], None] | None) -> Sequence[Raw]:
-        """The Services of what is detached now, or was before. Raises StillRuns, ClusterError, ClickException."""
+        """The Services of what is detached now, or was before. Raises StillRuns, ApiError, ClickException."""
         work = Detach(self.api, self.say)
         runs = await self._runs()
         chosen, others = await self._choose()

@@ -17,7 +17,7 @@ MAX_STEP = 20  # of spec.rollout.promote.step
 FORGOTTEN: Mapping[str, Any] = {"promote": None, "abort": None, "emergency": ""}
 
 
-class Refused(Exception):
+class EditRefused(Exception):
     """The verb makes no sense now; the message says what would."""
 
 
@@ -58,12 +58,12 @@ def _again(spec: Object, told: Outcome, template: Template, rollout: Mapping[str
     """The same edition once more: a job of a pipeline that is run again changes nothing."""
     edition = spec["edition"]
     if template != spec["template"]:
-        raise Refused(f"edition {edition} has another template: give the new one a new name")
+        raise EditRefused(f"edition {edition} has another template: give the new one a new name")
     if told.exit is Exit.FAILED:
         why = f"{told.phase or 'refused'}: {told.message}".rstrip(": ")
-        raise Refused(f"edition {edition} was tried already ({why}): give the next attempt a new name")
+        raise EditRefused(f"edition {edition} was tried already ({why}): give the next attempt a new name")
     if any(spec.get("rollout", {}).get(key) != value for key, value in rollout.items()):
-        raise Refused(
+        raise EditRefused(
             f"edition {edition} is wanted already: its rollout is changed by pause, promote, abort or kubectl"
         )
     return Edit(says=f"{edition} is wanted already, from this very template: nothing changed")
@@ -74,11 +74,11 @@ def _check_name(app: str, wish: Wish, template: Template) -> None:
         return
     owner = wish.kept["spec"]["app"]
     if owner != app:
-        raise Refused(
+        raise EditRefused(
             f"the Edition {wish.kept['metadata']['name']} belongs to app {owner!r}: choose another name"
         )
     if wish.kept["spec"]["template"] != template:
-        raise Refused(
+        raise EditRefused(
             f"edition {wish.edition} exists with another template: go back to it with "
             f"`undo --to-edition {wish.edition}`, or choose another name"
         )
@@ -91,7 +91,7 @@ def _but_paused(spec: Object) -> str:
 def pause(app: Object) -> Edit:
     told = _in_progress(app, "paused")
     if _rollout(app["spec"]).get("paused"):
-        raise Refused("the rollout is paused already: resume lets it go on")
+        raise EditRefused("the rollout is paused already: resume lets it go on")
     return Edit(rollout={"paused": True}, says=f"{told.edition} stays where it is{_at(told)}")
 
 
@@ -100,8 +100,10 @@ def resume(app: Object) -> Edit:
     if _rollout(spec).get("paused"):
         return Edit(rollout={"paused": False}, says=f"{told.edition} goes on{_at(told)}")
     if told.exit is Exit.PERSON and told.reason == Reason.PAUSED:
-        raise Refused(f"the rollout is not paused, but the whole app is: {told.message}; change spec.paused")
-    raise Refused("the rollout is not paused" + _what_it_waits_for(told))
+        raise EditRefused(
+            f"the rollout is not paused, but the whole app is: {told.message}; change spec.paused"
+        )
+    raise EditRefused("the rollout is not paused" + _what_it_waits_for(told))
 
 
 def _what_it_waits_for(told: Outcome) -> str:
@@ -111,20 +113,20 @@ def _what_it_waits_for(told: Outcome) -> str:
 def promote(app: Object, *, full: bool = False) -> Edit:
     told = _in_progress(app, "promoted")
     if told.phase is None or told.step is None or told.steps is None:
-        raise Refused(
+        raise EditRefused(
             f"it is not known yet how far {told.edition} is ({told.message}): try again in a moment"
         )
     if told.phase == Phase.ROLLING_BACK:
-        raise Refused(f"{told.edition} is being taken back: {told.message}")
+        raise EditRefused(f"{told.edition} is being taken back: {told.message}")
     if told.phase == Phase.WAITING:
-        raise Refused(f"{told.edition} has not begun: {_awaited(told)}")
+        raise EditRefused(f"{told.edition} has not begun: {_awaited(told)}")
     if told.step >= told.steps:
-        raise Refused(f"nothing is left to promote: {told.edition} has all new sessions already")
+        raise EditRefused(f"nothing is left to promote: {told.edition} has all new sessions already")
     last = told.steps - 1  # the last one that is left: the one after it carries everything
     step = min(max(told.step, last) if full else told.step, MAX_STEP)
     before = _rollout(app["spec"]).get("promote") or {}
     if before.get("edition") == told.edition and before.get("step", 0) >= step:
-        raise Refused(
+        raise EditRefused(
             f"{told.edition} was promoted past step {before.get('step', 0)} already: {told.message}"
         )
     left = "all its steps" if full and step == last else f"step {step} of {told.steps}"
@@ -147,9 +149,9 @@ def abort(app: Object) -> Edit:
     spec, told = app["spec"], _in_progress(app, "aborted")
     serving = (app.get("status") or {}).get("edition")
     if serving in (None, "", told.edition) and told.origin is None:
-        raise Refused(f"{told.edition} is the only edition: there is none to go back to")
+        raise EditRefused(f"{told.edition} is the only edition: there is none to go back to")
     if _rollout(spec).get("abort") == told.edition or told.phase == Phase.ROLLING_BACK:
-        raise Refused(f"{told.edition} is being taken back already")
+        raise EditRefused(f"{told.edition} is being taken back already")
     return Edit(
         rollout={"abort": told.edition},
         says=f"{told.edition} is taken back; {told.origin or serving} goes on",
@@ -162,11 +164,13 @@ def undo(app: Object, editions: Sequence[Object], to: str | None = None, emergen
     there = f"kept are: {', '.join(names(editions)) or 'none'}"
     target = to or _before(app)
     if target is None:
-        raise Refused(f"which edition served before is not recorded: name one with --to-edition ({there})")
+        raise EditRefused(
+            f"which edition served before is not recorded: name one with --to-edition ({there})"
+        )
     if target == spec["edition"]:
-        raise Refused(f"{target} is the edition that spec names already ({there})")
+        raise EditRefused(f"{target} is the edition that spec names already ({there})")
     if target not in kept:
-        raise Refused(f"edition {target} is not kept any more ({there})" if to is None
+        raise EditRefused(f"edition {target} is not kept any more ({there})" if to is None
                       else f"there is no edition {target} to go back to ({there})")  # fmt: skip
     template = kept[target]["spec"]["template"]
     rollout = {**FORGOTTEN, "emergency": emergency}
@@ -195,12 +199,12 @@ def _before(app: Object) -> str | None:
 def check_approvable(app: str, name: str, edition: Object | None, *, major: bool = True) -> None:
     """``edition``: the Edition object; ``major``: False when the app says that it is not a major one."""
     if edition is None or edition["spec"]["app"] != app:
-        raise Refused(f"the operator has made no Edition for {name} yet: try again in a moment")
+        raise EditRefused(f"the operator has made no Edition for {name} yet: try again in a moment")
     given = approval(edition)
     if given is not None:
-        raise Refused(f"{name} was approved already by {given.by}: {given.reason}")
+        raise EditRefused(f"{name} was approved already by {given.by}: {given.reason}")
     if not major:
-        raise Refused(f"{name} is not a major edition: it needs no approval; a step is let on by promote")
+        raise EditRefused(f"{name} is not a major edition: it needs no approval; a step is let on by promote")
 
 
 def approval(edition: Object) -> Approval | None:
@@ -211,9 +215,9 @@ def approval(edition: Object) -> Approval | None:
 def _in_progress(app: Object, what: str) -> Outcome:
     told = judge(app)
     if told.exit is Exit.DONE:
-        raise Refused(f"no rollout is in progress: {told.edition} serves, so nothing can be {what}")
+        raise EditRefused(f"no rollout is in progress: {told.edition} serves, so nothing can be {what}")
     if told.exit is Exit.FAILED:
-        raise Refused(
+        raise EditRefused(
             f"no rollout is in progress: {told.edition} is {told.phase or 'refused'} ({told.message})"
         )
     return told

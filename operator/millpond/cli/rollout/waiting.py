@@ -14,7 +14,7 @@ from millpond.cli.releases import Releases, said
 from millpond.cli.rollout.outcome import Exit, Outcome, judge
 from millpond.clock import steady_s
 from millpond.kube.client import Object
-from millpond.kube.errors import ClusterError
+from millpond.kube.errors import ApiError
 from millpond_policies.world.release import Needs
 
 TICK_S = 1.0
@@ -80,14 +80,14 @@ class Wait:
     async def _judged(self, app: Object) -> Outcome:
         try:
             return await now(self.releases, app)
-        except ClusterError as error:  # only whether it is approved could not be asked
+        except ApiError as error:  # only whether it is approved could not be asked
             self._note_trouble(error)
             return judge(app)
 
     def _ends(self, told: Outcome) -> bool:
         return told.exit is not Exit.GOING_ON and not (told.exit is Exit.PERSON and self.for_people)
 
-    def _note_trouble(self, error: ClusterError) -> None:
+    def _note_trouble(self, error: ApiError) -> None:
         self._trouble = said(error)
         self.last = replace(self.last, message=f"no news: {self._trouble}")
         self._news.set()

@@ -9,7 +9,7 @@ import click
 
 from millpond.api.hosts import patterns
 from millpond.api.names import NAMESPACE
-from millpond.kube.errors import ClusterError
+from millpond.kube.errors import ApiError
 from millpond.lead.settings import Settings
 from millpond.router.trust.tls import plain_allowed
 
@@ -168,5 +168,5 @@ def operator(
     )
     try:
         asyncio.run(Operator(settings).run())
-    except ClusterError as error:
+    except ApiError as error:
         raise click.ClickException(str(error)) from error

@@ -10,7 +10,7 @@ import click
 from millpond.cli.shell.contexts import Contexts, asked_for, files
 from millpond.cli.target import Target
 from millpond.kube import paths
-from millpond.kube.errors import ClusterError
+from millpond.kube.errors import ApiError
 
 PATIENCE_S = 2.0  # longer than this nobody waits after TAB
 
@@ -30,7 +30,7 @@ def apps(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[st
 
 def names(params: Mapping[str, Any], path: Callable[[Target], str], incomplete: str) -> list[str]:
     """Of the objects at ``path`` that begin as typed; ``params``: the options that were typed already."""
-    with suppress(click.ClickException, ClusterError, TimeoutError):
+    with suppress(click.ClickException, ApiError, TimeoutError):
         target = Target.of(params.get("kubeconfig"), params.get("context"), params.get("namespace"))
         listed = target.connected(lambda api: api.list(path(target)))
         objects = asyncio.run(asyncio.wait_for(listed, PATIENCE_S)).objects

@@ -12,7 +12,7 @@ from millpond.cli.show import appview
 from millpond.clock import from_rfc3339
 from millpond.kube import paths
 from millpond.kube.client import Api, Object
-from millpond.kube.errors import ClusterError, Forbidden, NotFound
+from millpond.kube.errors import ApiError, Forbidden, NotFound
 
 Says = Callable[[Object, float], object]
 
@@ -198,6 +198,6 @@ async def no_namespace(api: Api, namespace: str) -> bool:
         await api.get(paths.namespaces(namespace))
     except NotFound:
         return True
-    except ClusterError:
+    except ApiError:
         return False
     return False

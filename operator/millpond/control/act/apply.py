@@ -9,7 +9,7 @@ from millpond.api.elasticapp import Drain
 from millpond.clock import Clock
 from millpond.control.drain import retire
 from millpond.control.drain.quiet import Quiet
-from millpond.control.drain.retire import Step
+from millpond.control.drain.retire import RetireStep
 from millpond.control.observe.objects import DECISION_ANNOTATION, Pod, ReplicaSet
 from millpond.control.observe.world import Holdings, World
 from millpond.control.report.decisions import entry
@@ -156,7 +156,7 @@ class Hands:
         *,
         acknowledged: bool,
         quiet: Quiet | None,
-    ) -> Step | None:
+    ) -> RetireStep | None:
         """Bring one retiring server a step further; returns what it waits for (None: nothing to do with it).
 
         ``quiet``: what was seen of it since every router acknowledged; None while they have not.
@@ -168,11 +168,11 @@ class Hands:
         if await self._revoked(pod, app, owned, siblings, quiet, now_s):
             return None
         sessions_s = drain.session_timeout_s
-        busy = quiet.busy(pod.retire, sessions_s, now_s) if quiet else Step.REQUESTS
+        busy = quiet.busy(pod.retire, sessions_s, now_s) if quiet else RetireStep.REQUESTS
         step = retire.next_step(
             pod, owned, siblings, acknowledged=acknowledged and quiet is not None, busy=busy, now_s=now_s
         )
-        if step is Step.REMOVE and quiet is not None and self.may_act():
+        if step is RetireStep.REMOVE and quiet is not None and self.may_act():
             await retire.remove(self.api, self.world, pod, owned)
             self._tell_removed(pod, app, quiet, sessions_s, now_s)
         return step

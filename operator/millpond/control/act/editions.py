@@ -8,7 +8,7 @@ from millpond.api.elasticapp import ElasticAppSpec
 from millpond.api.names import API_VERSION, LABEL_APP, LABEL_EDITION, edition_object
 from millpond.api.template import template_hash
 from millpond.clock import Clock, steady_s
-from millpond.control.act.refused import Refused
+from millpond.control.act.backoff import RefusalBackoff
 from millpond.control.act.template import server_template
 from millpond.control.observe import refusals
 from millpond.control.observe.world import Holdings, World
@@ -16,7 +16,7 @@ from millpond.control.resolve import rollouts
 from millpond.control.resolve.candidates import Problem, ValidApp
 from millpond.kube import paths
 from millpond.kube.client import Api
-from millpond.kube.errors import ClusterError, Conflict, Forbidden, Invalid, NotFound
+from millpond.kube.errors import ApiError, Conflict, Forbidden, Invalid, NotFound
 from millpond.kube.raw import fields, number
 from millpond_policies.reasons import Reason
 from millpond_policies.world.model import Mode
@@ -32,7 +32,7 @@ class Editions:
     def __init__(self, api: Api, world: World, clock: Clock = steady_s) -> None:
         self.api = api
         self.world = world
-        self._refused = Refused(clock)
+        self._refused = RefusalBackoff(clock)
 
     def look(self, app: ValidApp, holdings: Holdings) -> tuple[Problem | None, bool]:
         """The problem that is known without asking, and whether there is nothing to be written."""
@@ -83,7 +83,7 @@ class Editions:
             created = await self.api.create(paths.editions(app.namespace), body)
         except Conflict:
             return self._namesake(app, body["metadata"]["name"])
-        except ClusterError as error:
+        except ApiError as error:
             return self._refused.add(*seen, _problem(error, f"the Edition {app.spec.edition}"))
         self.world.editions.store.own(created)
         holdings.editions[app.spec.edition] = created
@@ -115,7 +115,7 @@ class Editions:
             return Problem(reason=Reason.INVALID_TEMPLATE, message=f"spec.template: {_told(error)}")
         except (Conflict, Forbidden):
             pass
-        except ClusterError as error:
+        except ApiError as error:
             return _problem(error, "the check of spec.template")
         return None
 
@@ -134,7 +134,7 @@ class Editions:
             created = await self.api.create(paths.replicasets(app.namespace), body)
         except Conflict:
             return None
-        except ClusterError as error:
+        except ApiError as error:
             return self._refused.add(*seen, _problem(error, f"the ReplicaSet of edition {name}"))
         self.world.replicasets.store.own(created)
         if (
@@ -179,7 +179,7 @@ def pool_conflict(app: ValidApp) -> Problem | None:
     return None
 
 
-def _problem(error: ClusterError, what: str) -> Problem:
+def _problem(error: ApiError, what: str) -> Problem:
     """Of something that was refused; raises what is no refusal, and is better tried again at once."""
     if not isinstance(error, (Invalid, Forbidden)) and _WEBHOOK not in error.message:
         raise error
@@ -187,13 +187,13 @@ def _problem(error: ClusterError, what: str) -> Problem:
     return Problem(reason=found.reason, message=f"{what} is refused: {found.message}")
 
 
-def _told(error: ClusterError) -> str:
+def _told(error: ApiError) -> str:
     """With what would be right, where the rule is known."""
     found = refusals.refusal(said(error))
     return str(error) if found.reason is Reason.PODS_REFUSED else found.message
 
 
-def said(error: ClusterError) -> str:
+def said(error: ApiError) -> str:
     """Without the request that it was said to."""
     return error.message.partition(": ")[2] or error.message
 

@@ -9,8 +9,8 @@ from millpond.api.elasticapp import ElasticAppSpec
 from millpond.api.sla import Source
 from millpond.control.act.apply import Hands
 from millpond.control.drain import retire
-from millpond.control.drain.quiet import SAMPLES, Quiet, Sample
-from millpond.control.drain.retire import Step
+from millpond.control.drain.quiet import SAMPLES, Activity, Quiet
+from millpond.control.drain.retire import RetireStep
 from millpond.control.guard.each import Each
 from millpond.control.learn.learner import Learner
 from millpond.control.observe.objects import Pod
@@ -46,7 +46,7 @@ class Drains:
     hands: Hands
     routers: RouterControl
     learner: Learner
-    steps: dict[str, Step] = field(default_factory=dict)  # pod UID -> what it waits for
+    steps: dict[str, RetireStep] = field(default_factory=dict)  # pod UID -> what it waits for
     _quiet: dict[str, Quiet] = field(
         default_factory=dict
     )  # pod UID -> what was seen since the acknowledgement
@@ -109,7 +109,7 @@ class Drains:
         load = self.learner.load(victim.pod, victim.spec.port, now_s)
         if load is not None:
             requests = load.in_flight - load.streams
-            quiet.saw(Sample(at_s=load.at_s, requests=requests, streams=load.streams, total=load.total))
+            quiet.saw(Activity(at_s=load.at_s, requests=requests, streams=load.streams, total=load.total))
 
     async def _ask(self, victims: Collection[_Victim]) -> None:
         """Ask for fresh samples of those that may be finished, so that an idle server need not wait for reports."""
@@ -126,7 +126,7 @@ class Drains:
                 if (load := loads.get(endpoint)) is not None:
                     # its total counts from another moment than the reports' does
                     requests = load.active + load.pending
-                    quiet.saw(Sample(at_s=load.at_s, requests=requests, streams=load.streams))
+                    quiet.saw(Activity(at_s=load.at_s, requests=requests, streams=load.streams))
 
     def _is_worth_asking(self, victim: _Victim) -> bool:
         quiet = self._quiet.get(victim.pod.uid)
@@ -134,7 +134,7 @@ class Drains:
             return False
         now_s, sessions_s = self.hands.clock(), victim.spec.drain.session_timeout_s
         busy = quiet.busy(victim.pod.retire, sessions_s, now_s)
-        return busy in (Step.REQUESTS, Step.STREAMS) and quiet.promising(now_s)
+        return busy in (RetireStep.REQUESTS, RetireStep.STREAMS) and quiet.promising(now_s)
 
     async def _advance(self, victim: _Victim, now_s: float) -> None:
         app, pod = victim.app, victim.pod

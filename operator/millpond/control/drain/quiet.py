@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from millpond.control.drain.retire import Step
+from millpond.control.drain.retire import RetireStep
 from millpond.control.observe.objects import RetireIntent
 
 SAMPLES = 2  # in a row: a request may be between two of a router's counters while one is taken
@@ -10,7 +10,7 @@ FRESH_S = 3.0  # three reports: an older sample proves nothing any more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
+class Activity:
     """One server as all living routers together saw it, no earlier than `at_s`."""
 
     at_s: float
@@ -28,7 +28,7 @@ class Quiet:
     """
 
     since_s: float
-    last: Sample | None = None
+    last: Activity | None = None
     idle: int = 0  # samples in a row without requests
     streamless: int = 0  # samples in a row without streams
     void_since_s: float | None = None  # its removal is ordered, but the ReplicaSet does not remove it
@@ -36,7 +36,7 @@ class Quiet:
     _moved_s: float = 0.0
     _counted_s: float = 0.0
 
-    def saw(self, sample: Sample) -> None:
+    def saw(self, sample: Activity) -> None:
         """Samples of the same moment count once, those from before the acknowledgement not at all."""
         if sample.at_s <= (self.last.at_s if self.last else self.since_s):
             return
@@ -56,16 +56,16 @@ class Quiet:
         """For how long no request came or was worked on, as far as it was watched."""
         return self._counted_s - self._moved_s
 
-    def busy(self, intent: RetireIntent, session_timeout_s: float | None, now_s: float) -> Step | None:
+    def busy(self, intent: RetireIntent, session_timeout_s: float | None, now_s: float) -> RetireStep | None:
         """What it has not finished, as far as that may still hold its removal up."""
         fresh = self._fresh(now_s) is not None
         if now_s < intent.deadline_s:
             if not fresh or self.idle < SAMPLES:
-                return Step.REQUESTS
+                return RetireStep.REQUESTS
             if session_timeout_s is not None and self.still_s < session_timeout_s:
-                return Step.SESSIONS
+                return RetireStep.SESSIONS
         if now_s < intent.last_deadline_s and not (fresh and self.streamless >= SAMPLES):
-            return Step.STREAMS
+            return RetireStep.STREAMS
         return None
 
     def left(self, session_timeout_s: float | None, now_s: float) -> str | None:
@@ -79,7 +79,7 @@ class Quiet:
             return "sessions that go on: another server gets them"
         return None
 
-    def _fresh(self, now_s: float) -> Sample | None:
+    def _fresh(self, now_s: float) -> Activity | None:
         return self.last if self.last is not None and now_s - self.last.at_s <= FRESH_S else None
 
     def promising(self, now_s: float) -> bool:

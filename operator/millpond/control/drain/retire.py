@@ -35,7 +35,7 @@ LOWEST_COST = -2147483647
 COMES_BACK_S = 30.0  # the node notices an open gate long before
 
 
-class Step(StrEnum):
+class RetireStep(StrEnum):
     """What a retiring server is waiting for."""
 
     GATE = "waits for its readiness gate to close"
@@ -56,32 +56,32 @@ def next_step(
     siblings: Iterable[Pod],
     *,
     acknowledged: bool,
-    busy: Step | None,
+    busy: RetireStep | None,
     now_s: float,
-) -> Step:
+) -> RetireStep:
     """What stands between this victim and its end.
 
     ``siblings`` are all pods of the same ReplicaSet; ``busy``: what the victim has not finished (`Quiet.busy`).
     """
     assert pod.retire is not None
     if owned.victim_uid == pod.uid:
-        return Step.DELETION
+        return RetireStep.DELETION
     others = [p for p in siblings if p.uid != pod.uid and not p.deleting and not p.finished]
     if pod.gate or pod.ready:
-        return Step.GATE
+        return RetireStep.GATE
     if not acknowledged:
-        return Step.ROUTERS
+        return RetireStep.ROUTERS
     if busy is not None:
         return busy
     if any(p.node is None or p.phase == "Pending" for p in others):
-        return Step.STARTING
+        return RetireStep.STARTING
     if any(p.retire is not None and cost(p) < cost(pod) for p in others):
-        return Step.TURN
+        return RetireStep.TURN
     ready = sum(p.ready for p in others)
     behind = owned.observed_generation < owned.generation or owned.ready_replicas != ready
     if behind or any(_comes_back(p, now_s) for p in others):
-        return Step.REPLICASET
-    return Step.REMOVE
+        return RetireStep.REPLICASET
+    return RetireStep.REMOVE
 
 
 def _comes_back(pod: Pod, now_s: float) -> bool:

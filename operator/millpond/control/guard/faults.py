@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from millpond.clock import Clock, steady_s
-from millpond.kube.errors import ClusterError
+from millpond.kube.errors import ApiError
 
 log = logging.getLogger(__name__)
 SHOWN_S = 30.0  # so long an app has had a fault after the last time that something failed
@@ -68,7 +68,7 @@ class Faults:
             self.failed(key, step, error)
 
     def failed(self, key: str, step: str, error: Exception) -> None:
-        if isinstance(error, ClusterError):
+        if isinstance(error, ApiError):
             self._complain(key, step, error)
             return
         at_s = self._clock()
@@ -87,7 +87,7 @@ class Faults:
             log.error("%s: %s: internal error %s\n%s", key, fault.step, fault.id, text[-_LONGEST:])
         self._logged[key] = told
 
-    def _complain(self, key: str, step: str, error: ClusterError) -> None:
+    def _complain(self, key: str, step: str, error: ApiError) -> None:
         """The API server's answers, at most one a minute for the same step of an app."""
         at_s = self._clock()
         since_s, more = self._complaints.get((key, step), (-COMPLAINT_S, 0))

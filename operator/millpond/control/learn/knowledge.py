@@ -32,7 +32,7 @@ class Observed:
 
 
 @dataclass(slots=True)
-class Known:
+class EditionKnowledge:
     memory: Memory
     written: Memory  # as the Edition's status has it
     last_s: float | None = None  # the newest observation
@@ -58,7 +58,7 @@ class Knowledge:
     """Memories by (app key, edition). Loaded from Edition status, so a restarted operator forgets nothing."""
 
     since_s: float = 0.0  # when this operator began to look
-    _known: dict[tuple[str, str], Known] = field(default_factory=dict)
+    _known: dict[tuple[str, str], EditionKnowledge] = field(default_factory=dict)
 
     def judge_since(self, app: str, editions: Iterable[str], since_s: float | None) -> None:
         """A rollout's step began then: what is seen of its editions is collected anew. Kept in memory only."""
@@ -67,11 +67,11 @@ class Knowledge:
             if known.evidence_since_s != since_s:
                 known.evidence_since_s, known.evidence = since_s, Evidence()
 
-    def of(self, app: str, edition: str, raw: Mapping[str, Any] | None = None) -> Known:
+    def of(self, app: str, edition: str, raw: Mapping[str, Any] | None = None) -> EditionKnowledge:
         key = (app, edition)
         if key not in self._known:
             memory = Memory.from_dict(_learned(raw))
-            self._known[key] = Known(memory=memory, written=memory)
+            self._known[key] = EditionKnowledge(memory=memory, written=memory)
         return self._known[key]
 
     def forget_others(self, alive: Iterable[tuple[str, str]]) -> None:

@@ -31,7 +31,7 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
+class ServerLoad:
     at_s: float  # when the oldest of the routers' reports came
     in_flight: int  # requests and streams
     streams: int
@@ -44,7 +44,7 @@ class Learner:
     clock: Clock
     measured: Callable[[], Measured] = Measured
     knowledge: Knowledge = field(default_factory=Knowledge)
-    _loads: dict[str, Load] = field(default_factory=dict)  # by the server's authority
+    _loads: dict[str, ServerLoad] = field(default_factory=dict)  # by the server's authority
     _loads_at_s: float = 0.0
     _born_s: dict[str, float] = field(default_factory=dict)  # pod UID -> when it was first seen
     _foreign_at_s: dict[str, float] = field(
@@ -105,7 +105,7 @@ class Learner:
         if pod.uid in self._born_s:
             self.knowledge.started(pod, self.clock() - self._born_s[pod.uid])
 
-    def load(self, pod: Pod, port: int, now_s: float) -> Load | None:
+    def load(self, pod: Pod, port: int, now_s: float) -> ServerLoad | None:
         """Requests that the pod is busy with on all routers; None when that is not known, or no longer."""
         if pod.address is None or now_s - self._loads_at_s > LOAD_TRUSTED_S:
             return None
@@ -126,7 +126,7 @@ class Learner:
     def _take_loads(self, collected: Collected) -> None:
         self._loads_at_s = collected.at_s
         self._loads = {
-            endpoint: Load(
+            endpoint: ServerLoad(
                 at_s=load.at_s,
                 in_flight=load.active + load.pending + load.streams,
                 streams=load.streams,

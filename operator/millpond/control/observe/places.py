@@ -17,7 +17,7 @@ from millpond.control.observe.grants import Namespace
 from millpond.kube import paths
 from millpond.kube.cache import Reflector
 from millpond.kube.client import Api, Object
-from millpond.kube.errors import ClusterError, NotFound
+from millpond.kube.errors import ApiError, NotFound
 
 T = TypeVar("T")
 Make = Callable[[str], Mapping[str, Reflector[Any]]]
@@ -94,7 +94,7 @@ class Place:
             self._absent, self.about = True, None
             await self._leave()
             return
-        except ClusterError as error:
+        except ApiError as error:
             if error.status != 403:  # may we not ask, then reading in it will tell
                 log.warning("namespace %s: %s", self.namespace, error)
                 return

@@ -61,7 +61,7 @@ def recalled(decisions: Sequence[Mapping[str, Any]], written: Iterable[str]) -> 
     """
     before = [dict(d) for d in entries(decisions)]
     latest = str(before[0].get("at", "")) if before else ""
-    found = [made for text in written if (made := _known.read(text)) is not None and made["at"] > latest]
+    found = [made for text in written if (made := _cache.read(text)) is not None and made["at"] > latest]
     lost = [made for made in found if not _is_newest(made, before)]
     return [*sorted(lost, key=lambda d: str(d["at"]), reverse=True), *before][:KEPT]
 
@@ -71,7 +71,7 @@ def _is_newest(made: Entry, decisions: Iterable[Entry]) -> bool:
     return newest is not None and _gist(newest) == _gist(made)
 
 
-class _Known:
+class _DecisionCache:
     """Decisions by their text, the last ones used, together no larger than ``most`` characters."""
 
     def __init__(self, most: int = 16 * 1024 * 1024) -> None:
@@ -99,7 +99,7 @@ def _read(text: str) -> Entry | None:
         return None
 
 
-_known = _Known()
+_cache = _DecisionCache()
 
 
 def _gist(recorded: Mapping[str, Any]) -> tuple[object, ...]:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from millpond.control.guard.faults import Fault
-from millpond.control.learn.knowledge import Knowledge, Known
+from millpond.control.learn.knowledge import EditionKnowledge, Knowledge
 from millpond.control.observe.world import Holdings, World
 from millpond.control.report.conditions import bounded, with_fault
 from millpond.control.report.status import status
@@ -29,7 +29,7 @@ def _nothing(_: Raw) -> None:
     pass
 
 
-def _remember(known: Known, written: Memory, _: Raw) -> None:
+def _remember(known: EditionKnowledge, written: Memory, _: Raw) -> None:
     known.written = written
 
 

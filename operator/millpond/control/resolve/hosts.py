@@ -20,7 +20,7 @@ from millpond.control.resolve.claims import (
 )
 from millpond_policies.reasons import Reason
 
-_Known = tuple[Candidate, Grants, Claimant]
+_Asking = tuple[Candidate, Grants, Claimant]
 _Outcome = dict[str, Any]  # the fields of an app that say what it holds, and what not
 _Ask = tuple[str, Claim]  # the field that asks, such as spec.routes[0], and what for
 
@@ -39,10 +39,10 @@ def asked(spec: ElasticAppSpec | None) -> Iterator[_Ask]:
 class HostBook:
     """Settles who has what, each cycle; computes only what changed since the last one."""
 
-    _claimants: dict[str, _Known] = field(default_factory=dict)
+    _claimants: dict[str, _Asking] = field(default_factory=dict)
     _allocated: tuple[tuple[Claimant, ...], Held] = ((), Held())
     _grants: Grants = field(default_factory=Grants)
-    _outcomes: dict[str, tuple[_Known, Held, _Outcome]] = field(default_factory=dict)
+    _outcomes: dict[str, tuple[_Asking, Held, _Outcome]] = field(default_factory=dict)
 
     def settle(
         self, candidates: Mapping[str, Candidate], grants: Grants, faults: Faults | None = None
@@ -59,14 +59,14 @@ class HostBook:
         self._outcomes = {key: self._outcome(key, grants) for key in candidates}
         return {key: replace(app, **self._outcomes[key][2]) for key, app in candidates.items()}
 
-    def _outcome(self, key: str, grants: Grants) -> tuple[_Known, Held, _Outcome]:
+    def _outcome(self, key: str, grants: Grants) -> tuple[_Asking, Held, _Outcome]:
         about, held = self._claimants[key], self._allocated[1]
         known = self._outcomes.get(key)
         if known is not None and known[0] is about and known[1] is held:
             return known
         return about, held, _outcome(about[0], about[2], held, grants)
 
-    def _guarded(self, app: Candidate, grants: Grants, faults: Faults | None) -> _Known:
+    def _guarded(self, app: Candidate, grants: Grants, faults: Faults | None) -> _Asking:
         try:
             return self._known(app, grants)
         except Exception as error:
@@ -76,7 +76,7 @@ class HostBook:
             nothing = Claimant(key=app.key, created_s=NEVER_S, asks=())
             return self._claimants.get(app.key, (app, grants, nothing))
 
-    def _known(self, app: Candidate, grants: Grants) -> _Known:
+    def _known(self, app: Candidate, grants: Grants) -> _Asking:
         known = self._claimants.get(app.key)
         if known is None:
             return app, grants, _claimant(app, grants)

@@ -9,7 +9,7 @@ from millpond.demo.requests.accounts import faults
 from millpond.demo.requests.answers import Answer
 from millpond.demo.requests.tally import Outcome
 from millpond.demo.scenario import Check, Scenario
-from millpond.demo.script import Script, Step
+from millpond.demo.script import Script, ScriptStep
 from millpond_policies.world.release import Phase
 
 STEPS_S = 5.0
@@ -73,7 +73,7 @@ def each_step_ended(scenario: Scenario, run: Recording) -> Checks:
     return tuple(_ended(step, run) for step in scenario.script.steps)
 
 
-def _ended(step: Step, run: Recording) -> Check:
+def _ended(step: ScriptStep, run: Recording) -> Check:
     moments = run.rollout_of(step.edition)
     last = moments[-1] if moments else None
     wanted = f"{step.phase.value} ({step.reason.value}), {step.serves} serves"
@@ -90,7 +90,7 @@ def found_at_the_first_step(scenario: Scenario, run: Recording) -> Checks:
     return tuple(_found(scenario, step, run) for step in _taken_back(scenario.script))
 
 
-def _found(scenario: Scenario, step: Step, run: Recording) -> Check:
+def _found(scenario: Scenario, step: ScriptStep, run: Recording) -> Check:
     moments = run.rollout_of(step.edition)
     trial = _trial(moments)
     reached = max((m.step for m in moments), default=0)
@@ -112,7 +112,7 @@ def kept_to_its_share(scenario: Scenario, run: Recording) -> Checks:
     return tuple(_share(step, run) for step in _taken_back(scenario.script))
 
 
-def _share(step: Step, run: Recording) -> Check:
+def _share(step: ScriptStep, run: Recording) -> Check:
     """Each request without a session is a new session to the routers."""
     moments = run.rollout_of(step.edition)
     trial, weight = _trial(moments), max((m.weight for m in moments), default=0)
@@ -142,7 +142,7 @@ def others_were_spared(scenario: Scenario, run: Recording) -> Checks:
     return tuple(_spared(scenario, step, run) for step in _taken_back(scenario.script))
 
 
-def _spared(scenario: Scenario, step: Step, run: Recording) -> Check:
+def _spared(scenario: Scenario, step: ScriptStep, run: Recording) -> Check:
     trial = _trial(run.rollout_of(step.edition))
     name = f"Users of {step.serves} while {step.edition} was tried"
     goal = f"average ≤ {scenario.goal_ms:.0f} ms"
@@ -171,7 +171,7 @@ def never_below_the_need(scenario: Scenario, run: Recording) -> Checks:
     return (altogether, *(_kept_up(step, need, run) for step in _taken_back(scenario.script)))
 
 
-def _kept_up(step: Step, need: int, run: Recording) -> Check:
+def _kept_up(step: ScriptStep, need: int, run: Recording) -> Check:
     moments = run.rollout_of(step.edition)
     since_s, until_s = (moments[0].t_s, moments[-1].t_s) if moments else (0.0, 0.0)
     standing = [r for r in run.ready if r.t_s <= since_s][-1:]
@@ -207,7 +207,7 @@ def _first_request(edition: str, run: Recording) -> Check:
     )
 
 
-def _taken_back(script: Script | None) -> Sequence[Step]:
+def _taken_back(script: Script | None) -> Sequence[ScriptStep]:
     return [step for step in script.steps if step.phase is Phase.ROLLED_BACK] if script else []
 
 
@@ -218,7 +218,7 @@ def _trial(moments: Sequence[Moment]) -> tuple[float, float] | None:
     return None if begins is None or ends is None else (begins, ends)
 
 
-def _no_trial(step: Step) -> str:
+def _no_trial(step: ScriptStep) -> str:
     return f"{step.edition} never got requests, or kept them"
 
 

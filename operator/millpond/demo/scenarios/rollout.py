@@ -3,7 +3,7 @@
 from millpond import paths
 from millpond.demo.judge import checks, rollout_checks
 from millpond.demo.scenario import Scenario, steady
-from millpond.demo.script import Mix, Script, Step
+from millpond.demo.script import Mix, Script, ScriptStep
 from millpond_policies.reasons import Reason
 from millpond_policies.world.release import Phase
 
@@ -28,7 +28,7 @@ def _typed(verb: str, *options: str) -> tuple[str, ...]:
 
 _SCRIPT = Script(
     steps=(
-        Step(
+        ScriptStep(
             title="Rollout of v2",
             commands=(_typed("start", "--edition", "v2", "--image", "millpond.dev/shop:2"),),
             edition="v2",
@@ -37,7 +37,7 @@ _SCRIPT = Script(
             serves="v2",
             hold_s=10,
         ),
-        Step(
+        ScriptStep(
             title="Rollout of v3, which is slow",
             commands=(_typed("start", "--edition", "v3", "--image", "millpond.dev/shop:3"),),
             edition="v3",
@@ -46,7 +46,7 @@ _SCRIPT = Script(
             serves="v2",
             hold_s=6,
         ),
-        Step(
+        ScriptStep(
             title="Rollout back to v1 (undo)",
             commands=(
                 ("kubectl", "patch", "elasticapp", "shop", "-n", "shop", "--type=merge", "-p", _ROLLING),

@@ -1,6 +1,6 @@
 """The few API calls that a node makes, as JSON over HTTP.
 
-`ApiError` is the answer of the API server; `aiohttp.ClientError` and `TimeoutError` mean that it cannot be reached.
+`StatusError` is the answer of the API server; `aiohttp.ClientError` and `TimeoutError` mean that it cannot be reached.
 """
 
 from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ UNREACHABLE = (aiohttp.ClientError, TimeoutError, OSError)
 _WATCH_SILENCE_S = 150  # the API server sends a bookmark about every minute
 
 
-class ApiError(Exception):
+class StatusError(Exception):
     """``status`` is the HTTP code, the text the API server's message."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -88,7 +88,7 @@ class Api:
     async def watch(self, path: str, **params: str) -> AsyncIterator[Json]:
         """Events ``{"type", "object"}`` from ``resourceVersion`` on, until the server ends the watch.
 
-        Raises ApiError also for an error inside the stream (410: list again).
+        Raises StatusError also for an error inside the stream (410: list again).
         """
         assert self._session
         params |= {"watch": "true", "allowWatchBookmarks": "true"}
@@ -99,7 +99,7 @@ class Api:
             async for line in _lines(answer.content):
                 event: Json = msgspec.json.decode(line)
                 if event["type"] == "ERROR":
-                    raise ApiError(
+                    raise StatusError(
                         event["object"].get("code", 500), event["object"].get("message", "watch failed")
                     )
                 yield event
@@ -117,7 +117,7 @@ async def _lines(stream: aiohttp.StreamReader) -> AsyncIterator[bytes]:
 
 def _decoded(status: int, body: bytes) -> Json:
     if status >= HTTPStatus.BAD_REQUEST:
-        raise ApiError(status, _message(body))
+        raise StatusError(status, _message(body))
     decoded: Json = msgspec.json.decode(body)
     return decoded
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 from millpond.clock import Clock, rfc3339
-from millpond.local.node.api import UNREACHABLE, Api, ApiError, Json
+from millpond.local.node.api import UNREACHABLE, Api, Json, StatusError
 
 log = logging.getLogger(__name__)
 _REPEAT_AFTER_S = 600
@@ -56,5 +56,5 @@ class Events:
         }
         try:
             await self._api.create(f"/api/v1/namespaces/{meta['namespace']}/events", body)
-        except (ApiError, *UNREACHABLE) as e:
+        except (StatusError, *UNREACHABLE) as e:
             log.debug("event %s dropped: %s", reason, e)

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from millpond.clock import Clock, rfc3339
-from millpond.local.node.api import UNREACHABLE, Api, ApiError, Json
+from millpond.local.node.api import UNREACHABLE, Api, Json, StatusError
 from millpond.local.node.config import NodeConfig
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class Registration:
             try:
                 uid = await self._register()
                 await self._renew(uid)
-            except (ApiError, *UNREACHABLE) as e:
+            except (StatusError, *UNREACHABLE) as e:
                 log.warning("node %s: %s; again in %g s", self._config.name, e, _RETRY_S)
                 await asyncio.sleep(_RETRY_S)
             else:
@@ -51,7 +51,7 @@ class Registration:
         """The Node's uid; writes only when it lacks something or the last word is five minutes old."""
         try:
             found = await self._api.get(self._node)
-        except ApiError as e:
+        except StatusError as e:
             if e.status != _NOT_FOUND:
                 raise
             found = await self._api.create(
@@ -120,7 +120,7 @@ class Registration:
         }
         try:
             await self._api.patch(f"{self._leases}/{name}", lease, "application/merge-patch+json")
-        except ApiError as e:
+        except StatusError as e:
             if e.status != _NOT_FOUND:
                 raise
             await self._api.create(self._leases, lease)

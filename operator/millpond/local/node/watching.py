@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from millpond.local.node.api import UNREACHABLE, Api, ApiError, Json
+from millpond.local.node.api import UNREACHABLE, Api, Json, StatusError
 
 log = logging.getLogger(__name__)
 _RETRY_S = (0.2, 0.5, 1.0, 2.0)
@@ -27,7 +27,7 @@ async def watch_pods(
             failures = 0
             while True:
                 version = await _watch(api, selector, version, seen)
-        except (ApiError, *UNREACHABLE) as e:
+        except (StatusError, *UNREACHABLE) as e:
             log.info("pods of node %s are listed again: %s", node, e)
             await asyncio.sleep(_RETRY_S[min(failures, len(_RETRY_S) - 1)])
             failures += 1

@@ -55,18 +55,18 @@ _RETRY: Json = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
+class _Requests:
     """The requests that a route takes, and how long they may take."""
 
     match: Json
     limits: Match
     protocol: Protocol
 
-    def only(self, *headers: Json) -> "_Place":
+    def only(self, *headers: Json) -> "_Requests":
         """Those of them that have these headers."""
         return replace(self, match={**self.match, "headers": [*self.match.get("headers", ()), *headers]})
 
-    def whose(self, cookies: bytes) -> "_Place":
+    def whose(self, cookies: bytes) -> "_Requests":
         """Those of them with these cookies."""
         return replace(self, match={**self.match, COOKIES: self.match.get(COOKIES, b"") + cookies})
 
@@ -170,31 +170,33 @@ def _everything_to(app: AppRoutes, edition: str) -> Iterable[Json]:
     return [route for place in (*places, *whole) for route in _routes_to(app.key, edition, place)]
 
 
-def _places(app: AppRoutes, matches: Iterable[Match]) -> Sequence[_Place]:
+def _places(app: AppRoutes, matches: Iterable[Match]) -> Sequence[_Requests]:
     """The longest prefix first."""
     first: dict[str, Match] = {}
     for match in matches:
         first.setdefault(match.path_prefix.rstrip("/"), match)
     ordered = sorted(first, key=lambda prefix: (-len(prefix), prefix))
-    return [_Place(match=_below(prefix), limits=first[prefix], protocol=app.protocol) for prefix in ordered]
+    return [
+        _Requests(match=_below(prefix), limits=first[prefix], protocol=app.protocol) for prefix in ordered
+    ]
 
 
 def _below(prefix: str) -> Json:
     return {"path_separated_prefix": prefix} if prefix else {"prefix": "/"}
 
 
-def _is_whole(places: Sequence[_Place]) -> bool:
+def _is_whole(places: Sequence[_Requests]) -> bool:
     return bool(places) and places[-1].match == _below("")
 
 
-def _routes(app: AppRoutes, place: _Place) -> Iterable[Json]:
+def _routes(app: AppRoutes, place: _Requests) -> Iterable[Json]:
     if not app.editions:
         return [_answer(place.match, 503, "this app has no servers\n")]
     shares = _shares(app.editions)
     sticky = bool(app.affinity_cookie) or len(shares) > 1
     pinned = app.editions if sticky or len(app.editions) > 1 or not shares else ()
 
-    def new(some: _Place) -> Iterable[Json]:
+    def new(some: _Requests) -> Iterable[Json]:
         return _split(app.key, some, shares, sticky)
 
     pins = (_pin(app, e, name, place, new) for name in place.limits.edition_cookies for e in pinned)
@@ -212,14 +214,14 @@ def _shares(editions: Sequence[EditionRoute]) -> Sequence[tuple[str, int]]:
     return [(e.name, e.weight) for e in serving or weighted[:1]]
 
 
-def _previewed(app: AppRoutes, edition: EditionRoute, place: _Place) -> Iterable[Json]:
+def _previewed(app: AppRoutes, edition: EditionRoute, place: _Requests) -> Iterable[Json]:
     if edition.preview is None or edition.preview.header is None:
         return []
     name, value = edition.preview.header
     return _routes_to(app.key, edition.name, place.only({"name": name, "string_match": {"exact": value}}))
 
 
-def _split(key: str, place: _Place, shares: Sequence[tuple[str, int]], sticky: bool) -> Iterable[Json]:
+def _split(key: str, place: _Requests, shares: Sequence[tuple[str, int]], sticky: bool) -> Iterable[Json]:
     if not shares:
         return [_answer(place.match, 503, "no edition of this app takes new requests\n")]
     if not sticky:
@@ -230,7 +232,7 @@ def _split(key: str, place: _Place, shares: Sequence[tuple[str, int]], sticky: b
     ]}})  # fmt: skip
 
 
-def _routes_to(key: str, edition: str, place: _Place) -> Iterable[Json]:
+def _routes_to(key: str, edition: str, place: _Requests) -> Iterable[Json]:
     return place.to(lambda named: {"cluster": named(cluster_name(key, edition))})
 
 
@@ -244,7 +246,11 @@ def _share(cluster: str, pin: str, weight: int) -> Json:
 
 
 def _pin(
-    app: AppRoutes, edition: EditionRoute, cookie: str, place: _Place, new: Callable[[_Place], Iterable[Json]]
+    app: AppRoutes,
+    edition: EditionRoute,
+    cookie: str,
+    place: _Requests,
+    new: Callable[[_Requests], Iterable[Json]],
 ) -> Iterable[Json]:
     """`new`: the routes of requests that are bound to no edition."""
     its = place.whose(cookie_is(cookie, edition.name))

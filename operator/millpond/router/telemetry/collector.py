@@ -79,7 +79,7 @@ class Collected:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class Scope:
     """Whose reports count, and what they are about."""
 
     routers: Collection[str]
@@ -90,7 +90,7 @@ class Known:
 class Telemetry:
     """Takes the routers' reports; the cycle collects them. Every report sets `changed`; whoever waits clears it."""
 
-    def __init__(self, *, clock: Clock, known: Callable[[], Known]) -> None:
+    def __init__(self, *, clock: Clock, known: Callable[[], Scope]) -> None:
         self.changed = asyncio.Event()
         self._clock, self._known = clock, known
         self._collected_s = clock()
@@ -144,7 +144,7 @@ class Telemetry:
         return None if newest is None else newest.received_s
 
     def _editions(
-        self, windows: Mapping[str, Iterable[tuple[Report, float]]], known: Known, complete: bool
+        self, windows: Mapping[str, Iterable[tuple[Report, float]]], known: Scope, complete: bool
     ) -> Mapping[str, EditionSecond]:
         found: dict[str, list[EditionCounts]] = {name: [] for name in (known.clusters if complete else ())}
         for reports in windows.values():
@@ -154,7 +154,7 @@ class Telemetry:
         newest = [self._newest[router] for router in known.routers if router in self._newest]
         return {name: _sum(counts, _in_flight(name, newest)) for name, counts in found.items()}
 
-    def _endpoints(self, known: Known) -> Mapping[str, EndpointLoad]:
+    def _endpoints(self, known: Scope) -> Mapping[str, EndpointLoad]:
         newest = [self._newest.get(router) for router in known.routers]
         at_s = min((report.received_s if report else 0.0 for report in newest), default=0.0)
         reports = [report for report in newest if report]

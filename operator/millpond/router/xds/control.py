@@ -23,7 +23,7 @@ from millpond.router.config import AppRoutes
 from millpond.router.envoy.bootstrap import ROUTER_HEADER, router_key
 from millpond.router.envoy.resources import Built
 from millpond.router.telemetry.ask import ask
-from millpond.router.telemetry.collector import EndpointLoad, Known, Telemetry
+from millpond.router.telemetry.collector import EndpointLoad, Scope, Telemetry
 from millpond.router.trust.tls import ServerTls, plain_allowed
 from millpond.router.xds.liveness import Patience, Presences, unseen
 from millpond.router.xds.router import Router
@@ -340,8 +340,8 @@ class RouterControl:
         self.telemetry.forget(key)
         self._moved.set()
 
-    def _known(self) -> Known:
-        return Known(
+    def _known(self) -> Scope:
+        return Scope(
             routers=frozenset(key for key, router in self._routers.items() if router.maybe_serving),
             clusters=self._board.target.resources.editions,
             endpoints=self._board.target.resources.endpoints,

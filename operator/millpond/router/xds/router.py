@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from millpond.router.envoy.resources import Built, Resources
 from millpond.router.xds.liveness import Patience, Presence, Presences, Sign, Silence, look
-from millpond.router.xds.session import Refused, Session
+from millpond.router.xds.session import Rejected, Session
 from millpond.router.xds.target import Board
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class Router:
             whole = len(some) == len(changed)
             try:
                 await self._apply(session, want if whole else self._with(some, want))
-            except Refused as refusal:
+            except Rejected as refusal:
                 await session.hush()
                 suspects = self._blame(some, want, str(refusal))
                 if not some:

@@ -23,7 +23,7 @@ _REJOIN_S = 1.0
 """A router that comes back asks for everything in one burst; without clusters it asks for no servers."""
 
 
-class Refused(Exception):
+class Rejected(Exception):
     """Envoy did not take a response; the text is Envoy's message."""
 
 
@@ -58,7 +58,7 @@ class _Kind:
         for sent in done:
             self._take(sent.parts) if fault is None else self._doubt(sent.parts)
             if not sent.answer.done():
-                sent.answer.set_result(None) if fault is None else sent.answer.set_exception(Refused(fault))
+                sent.answer.set_result(None) if fault is None else sent.answer.set_exception(Rejected(fault))
 
     def _take(self, parts: Parts) -> None:
         self.told = True
@@ -134,7 +134,7 @@ class Session:
         self._kinds[CDS].parts = dict.fromkeys(self._routed, b"")
 
     async def apply(self, want: Resources) -> None:
-        """Make the router serve `want`; returns when it has acknowledged everything. Raises Refused."""
+        """Make the router serve `want`; returns when it has acknowledged everything. Raises Rejected."""
         self._servers = want.assignments
         rerouted = self._kinds[RDS].parts != want.hosts
         late = want.unserved if rerouted else set()

@@ -5,13 +5,13 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from millpond.local.node.api import ApiError, Json
+from millpond.local.node.api import Json, StatusError
 from millpond.local.node.containers.expansion import expand
 from millpond.local.node.pods import downward
 
 Fetch = Callable[
     [str, str], Awaitable[Json]
-]  # ("configmaps" | "secrets", name) -> object; ApiError 404 if none
+]  # ("configmaps" | "secrets", name) -> object; StatusError 404 if none
 
 
 class ConfigError(Exception):
@@ -93,7 +93,7 @@ async def _all_of(source: Json, fetch: Fetch) -> dict[str, str]:
 async def _data(kind: str, ref: Json, fetch: Fetch) -> dict[str, str]:
     try:
         found = await fetch(kind, ref.get("name", ""))
-    except ApiError as e:
+    except StatusError as e:
         if e.gone and ref.get("optional"):
             return {}
         raise ConfigError(str(e)) from e

@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from millpond.clock import from_rfc3339
-from millpond.local.node.api import UNREACHABLE, ApiError, Json
+from millpond.local.node.api import UNREACHABLE, Json, StatusError
 from millpond.local.node.containers.container import ContainerRunner
 from millpond.local.node.host import Host
 from millpond.local.node.pods import podstatus, support
@@ -177,7 +177,7 @@ class PodRunner:
         """True when it is done, or pointless because this pod is no more."""
         try:
             answer = await request
-        except ApiError as e:
+        except StatusError as e:
             if e.gone or e.status == _CONFLICT:
                 return True
             log.warning("pod %s/%s: %s", self.view.namespace, self.view.name, e)

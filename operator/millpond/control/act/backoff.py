@@ -6,7 +6,7 @@ from millpond.control.resolve.candidates import Problem
 ASK_AGAIN_S = (30.0, 600.0)  # the first time, and at most
 
 
-class Refused:
+class RefusalBackoff:
     """What was refused, until something changed or it is time to ask again: rules of a namespace change, too."""
 
     def __init__(self, clock: Clock) -> None:
