@@ -42,6 +42,24 @@ def start_s(audit_log: Path, namespace: str, prefix: str) -> float:
     raise LookupError(f"no pod {prefix}… was opened to requests")
 
 
+def orders_s(audit_log: Path, namespace: str, since_line: int = 0) -> Sequence[float]:
+    """From each `kubectl scale` of an app of the namespace to the operator's next write of a ReplicaSet there."""
+    found: list[float] = []
+    asked_s: float | None = None
+    for line in audit_log.read_text().splitlines()[since_line:]:
+        entry = json.loads(line)
+        about = entry.get("objectRef", {})
+        if about.get("namespace") != namespace or entry["stage"] != "ResponseComplete":
+            continue
+        at_s = datetime.fromisoformat(entry["stageTimestamp"]).timestamp()
+        if about.get("resource") == "elasticapps" and about.get("subresource") == "scale":
+            asked_s = at_s if entry["verb"] in ("patch", "update") else asked_s
+        elif about.get("resource") == "replicasets" and entry["verb"] == "patch" and asked_s is not None:
+            found.append(at_s - asked_s)  # its controller writes the status only, by update
+            asked_s = None
+    return found
+
+
 def _pod_writes(audit_log: Path, namespace: str) -> Iterator[tuple[str, str, str, float]]:
     """(pod, subresource, user, when) in the order of the log."""
     for line in audit_log.read_text().splitlines():
