@@ -55,7 +55,7 @@ class AgreeingRouters:
 
     telemetry: Any = field(default_factory=SimpleNamespace)
 
-    async def publish(self, apps: Mapping[str, AppRoutes]) -> Published:
+    def publish(self, apps: Mapping[str, AppRoutes]) -> Published:
         return Published(confirmed=frozenset(apps), routed=frozenset(apps), rejected={}, waiting=())
 
     def routers(self) -> tuple[Any, ...]:

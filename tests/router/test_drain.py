@@ -18,7 +18,7 @@ async def test_a_drain_with_slow_requests_loses_nothing_and_its_in_flight_goes_t
     load = world.load(router)
     await load.until_more(50)
     await world.collected(lambda c: c.endpoints[leaves.address].active > 0, "its slow requests are seen")
-    published = await world.control.publish(app(stays.endpoint, leaves.draining))
+    published = await world.publish(app(stays.endpoint, leaves.draining))
     assert published.confirmed == {"shop/cart"}
     before = leaves.requests
     assert leaves.active > 0

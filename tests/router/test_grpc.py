@@ -178,7 +178,7 @@ async def test_http2_to_servers_and_from_clients_also_carries_websockets_and_req
     front = world.router("front", xds=front_control.address)
 
     async def published() -> bool:
-        return bool((await front_control.publish(routes)).confirmed) and bool(front_control.routers())
+        return bool(front_control.publish(routes).confirmed) and bool(front_control.routers())
 
     await eventually(published, 15, "the front serves it")
     await world.serving(front)

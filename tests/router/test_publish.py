@@ -16,7 +16,7 @@ async def test_after_the_confirmation_no_request_reaches_the_old_server(world: W
     await world.serving(router)
     for turn in range(10):
         new = servers[(turn + 1) % 2]
-        published = await world.control.publish(app(new.endpoint))
+        published = await world.publish(app(new.endpoint))
         assert published.confirmed == {"shop/cart"}
         answers = await world.many(20, lambda: world.get(router))
         assert {answer.text for answer in answers} == {new.name}
@@ -31,10 +31,10 @@ async def test_new_and_removed_apps_under_load_never_fail_the_others(world: Worl
     load = world.load(router)
     for turn in range(10):
         key, host = f"shop/extra-{turn}", f"extra-{turn}.test"
-        published = await world.control.publish(stays | app(server.endpoint, key=key, hosts=(host,)))
+        published = await world.publish(stays | app(server.endpoint, key=key, hosts=(host,)))
         assert key in published.confirmed
         assert (await world.get(router, host=host)).status == 200
-        assert not (await world.control.publish(stays)).lingering
+        assert not (await world.publish(stays)).lingering
         assert (await world.get(router, host=host)).status == 404
     await world.finish()
     assert load.answers
@@ -50,7 +50,7 @@ async def test_an_app_that_moves_its_host_to_new_editions_under_load_loses_nothi
     for turn in range(10):
         edition = EditionRoute(name=f"v{turn + 2}", endpoints=(server.endpoint,))
         routes = AppRoutes(key="shop/cart", matches=(Match(host=HOST),), editions=(edition,))
-        assert (await world.control.publish({"shop/cart": routes})).confirmed
+        assert (await world.publish({"shop/cart": routes})).confirmed
         await load.until_more(10)
     await world.finish()
     assert not load.failed

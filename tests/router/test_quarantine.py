@@ -63,14 +63,14 @@ async def test_bad_routes_are_rejected_alone_and_retried_when_they_change(
 
     bad = {"shop/cart": spoil(good["shop/cart"])}
     for _ in range(2):
-        published = await world.control.publish(bad | _other(new))
+        published = await world.publish(bad | _other(new))
         assert published.confirmed == {"shop/other"}
         assert published.rejected.keys() == {"shop/cart"}
         assert published.rejected["shop/cart"]
     assert (await world.get(router)).text == "old"
     assert (await world.get(router, host=OTHER)).text == "new"
 
-    published = await world.control.publish(app(new.endpoint) | _other(new))
+    published = await world.publish(app(new.endpoint) | _other(new))
     assert published.confirmed == {"shop/cart", "shop/other"}
     assert not published.rejected
     assert (await world.get(router)).text == "new"
@@ -218,11 +218,11 @@ async def test_a_host_stays_with_the_app_that_serves_it_and_is_free_when_that_is
     await world.settled(older)
     await world.serving(router)
     newer = app(second.endpoint, key="shop/a-newer")
-    published = await world.control.publish(newer | older)
+    published = await world.publish(newer | older)
     assert published.confirmed == {"shop/z-older"}
     assert published.rejected == {"shop/a-newer": f"host '{HOST}': another app has it already"}
     assert (await world.get(router)).text == "first"
-    published = await world.control.publish(newer)
+    published = await world.publish(newer)
     assert published.confirmed == {"shop/a-newer"}
     assert (await world.get(router)).text == "second"
 

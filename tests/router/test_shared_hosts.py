@@ -156,9 +156,9 @@ async def test_what_two_apps_claim_stays_with_the_one_that_serves_it(world: Worl
     first = on("shop/z-first", "/", "/cart", servers=(one,), cookie="S")
     await world.settled(first)
     await world.serving(router)
-    published = await world.control.publish(on("shop/a-second", "/cart", servers=(two,)) | first)
+    published = await world.publish(on("shop/a-second", "/cart", servers=(two,)) | first)
     assert published.rejected == {"shop/a-second": f"host '{HOST}' and '/cart': another app has it already"}
-    published = await world.control.publish(on("shop/a-second", "/new", servers=(two,), cookie="S") | first)
+    published = await world.publish(on("shop/a-second", "/new", servers=(two,), cookie="S") | first)
     assert published.rejected == {
         "shop/a-second": f"host '{HOST}' and 'cookie S': another app has it already"
     }

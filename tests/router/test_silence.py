@@ -49,7 +49,7 @@ def known(world: World) -> list[str]:
 
 
 async def confirmed(world: World, apps: dict[str, AppRoutes] = SHOP) -> bool:
-    return bool((await world.control.publish(apps, deadline_s=0.2)).confirmed)
+    return bool((await world.publish(apps, deadline_s=0.2)).confirmed)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ async def test_a_stopped_envoy_is_lost_and_one_that_goes_on_must_acknowledge(wor
         await world.serving(router)
         os.kill(router.pid, signal.SIGSTOP)
     await eventually_async(lambda: known(world) == ["r1"], 15, "the stopped router counts no more")
-    assert (await world.control.publish(app(new.endpoint))).confirmed
+    assert (await world.publish(app(new.endpoint))).confirmed
     async with cuttable(port, world.xds.removeprefix("unix:")):
         os.kill(router.pid, signal.SIGCONT)
         await world.settled(app(new.endpoint), routers=2)
@@ -184,8 +184,8 @@ async def test_a_router_that_was_cut_off_many_times_is_waited_for_like_any_other
         until_s, turn = steady_s() + 3, 0
         while steady_s() < until_s:
             turn += 1
-            published = await world.control.publish(app(servers[turn % 2].endpoint))
-            assert published.confirmed, "a late router would not have been waited for"
+            published = await world.publish(app(servers[turn % 2].endpoint))
+            assert published.confirmed
 
 
 async def test_a_router_that_took_over_an_address_ends_the_doubt_about_the_one_before(world: World) -> None:

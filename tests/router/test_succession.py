@@ -72,7 +72,7 @@ async def test_a_successor_confirms_nothing_before_those_that_it_was_told_of_are
     world.control = control
     world.on_end(control.stop)
     await control.start(expected=[("r1", router.stats)], complete=True)
-    assert not (await control.publish(app(server.endpoint), deadline_s=0.0)).confirmed
+    assert not control.publish(app(server.endpoint)).confirmed
     assert [(s.id, s.maybe_serving) for s in control.routers()] == [("r1", True)]
     began_s = steady_s()
     await world.settled(app(server.endpoint))
@@ -92,7 +92,7 @@ async def test_a_successor_waits_for_a_router_that_it_never_saw_no_longer_than_f
         await control.start(expected=[("hung", stats), ("ended", gone)])
         assert {state.id for state in control.routers()} == {"hung", "ended"}
         await eventually_async(lambda: [s.id for s in control.routers()] == ["hung"], 2, "one has ended")
-        assert (await control.publish({}, deadline_s=0.0)).waiting != ()
+        assert control.publish({}).waiting != ()
         await eventually_async(lambda: not control.routers(), 6, "the other one is lost")
 
 
@@ -103,6 +103,6 @@ async def test_who_has_stopped_confirms_nothing(world: World) -> None:
     await world.serving(router)
     await world.control.stop()
     await asyncio.sleep(0)
-    published = await world.control.publish(app(server.endpoint), deadline_s=0.0)
+    published = world.control.publish(app(server.endpoint))
     assert not published.confirmed
     assert await world.control.ask([server.address]) is None

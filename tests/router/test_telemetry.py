@@ -112,7 +112,7 @@ async def test_a_silent_router_makes_collections_incomplete_and_its_zeros_unknow
 
 
 async def test_without_routers_nothing_is_complete(world: World) -> None:
-    await world.control.publish(app())
+    await world.publish(app())
     found = await world.collected(lambda c: True, "patience ends")
     assert not found[-1].complete
     assert not found[-1].editions

@@ -185,7 +185,7 @@ async def test_a_router_with_a_wrong_certificate_gets_nothing_until_it_has_the_r
     line = Line(world, age_s=1.0)
     await line.start()
     server = await world.server("one")
-    await world.control.publish(app(server.endpoint))
+    await world.publish(app(server.endpoint))
     line.mount(leaf(line))
     router = line.router(host="127.0.0.1")
     await line.until_said(router, "connection termination", "only for spiffe")

@@ -1,6 +1,7 @@
 """Real routers in front of small real servers that count what they get, and clients that count what they sent."""
 
 import asyncio
+import contextlib
 import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
@@ -103,6 +104,18 @@ def _asked(predicate: Callable[[], bool]) -> Callable[[], Any]:
     return ask
 
 
+async def published(
+    control: RouterControl, apps: Mapping[str, AppRoutes], *, deadline_s: float = 2.0
+) -> Published:
+    """Publish, and look again at whatever changes, until no router is waited for or the deadline comes."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(deadline_s):
+            while control.publish(apps).waiting:
+                control.changed.clear()
+                await control.changed.wait()
+    return control.publish(apps)
+
+
 class World:
     """Everything that a test starts, and that ends with it."""
 
@@ -160,7 +173,7 @@ class World:
         """Publish until so many routers serve it all."""
 
         async def done() -> Published | None:
-            published = await self.control.publish(apps)
+            published = await self.publish(apps)
             serving = sum(state.maybe_serving for state in self.control.routers())
             accepted = apps.keys() - published.rejected.keys()
             return published if serving == routers and published.confirmed == accepted else None
@@ -168,6 +181,10 @@ class World:
         found = await eventually(done, 15, f"{routers} routers serve it")
         assert found is not None
         return found
+
+    async def publish(self, apps: Mapping[str, AppRoutes], *, deadline_s: float = 2.0) -> Published:
+        """What has been acknowledged when all have answered, or at the deadline."""
+        return await published(self.control, apps, deadline_s=deadline_s)
 
     async def get(
         self,

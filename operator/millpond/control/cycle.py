@@ -69,7 +69,7 @@ class Cycle:
         holdings = self._holdings(candidates)
         self.learner.learn(candidates, holdings, now_s, self.each.faults)
         problems = await self._ensure(candidates, holdings)
-        published = await self._publish(candidates, holdings)
+        published = self._publish(candidates, holdings)
         await self._set_gates(candidates, holdings, published)
         await self.drains.advance(candidates, self._holdings(candidates), published, now_s, self.each)
 
@@ -130,9 +130,7 @@ class Cycle:
     async def _do(self, step: str, keys: Iterable[str], work: Callable[[str], Awaitable[object]]) -> None:
         await self.each.do(step, {key: partial(work, key) for key in keys})
 
-    async def _publish(
-        self, candidates: Mapping[str, Candidate], holdings: Mapping[str, Holdings]
-    ) -> Published:
+    def _publish(self, candidates: Mapping[str, Candidate], holdings: Mapping[str, Holdings]) -> Published:
         """Of an app that fails, the last routes with the servers of now."""
         last, faults = self._routes, self.each.faults
         found = self.each.look("routes", candidates, lambda key: app_routes(candidates[key], holdings[key]))
@@ -141,7 +139,7 @@ class Cycle:
         routes = {**{key: last[key] for key in failed}, **kept}
         self._routes = {key: r for key in candidates if (r := found.get(key) or routes.get(key)) is not None}
         with faults.guard(OPERATOR, "publish"):
-            return await self.routers.publish(self._routes)
+            return self.routers.publish(self._routes)
         return Published(confirmed=frozenset(), rejected={}, waiting=())  # nothing is known to be served
 
     async def _set_gates(

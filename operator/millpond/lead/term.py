@@ -62,7 +62,7 @@ class Term:
             presence=shared.router_pods.presence,
             patience=Patience(unseen_s=shared.settings.lost_after_s),
         )
-        self.routers.telemetry.changed = shared.wake
+        self.routers.telemetry.changed = self.routers.changed = shared.wake
         self.cycle = self._cycle()
         self._began_s = float("inf")
         self._over = asyncio.Event()

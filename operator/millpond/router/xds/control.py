@@ -1,12 +1,11 @@
 """The operator's side of the routers: one gRPC server for discovery (ADS) and telemetry (OTLP).
 
-`publish` says what all routers shall serve and answers what they have acknowledged. A router that is slow, stopped or
-cut off holds up nobody but itself. One that was cut off may still serve what it had: it counts until it comes back or
-is lost (`millpond.router.xds.liveness`).
+`publish` says what all routers shall serve and answers at once what they have acknowledged by now; ``changed`` is set
+when that may be more. A router that is slow, stopped or cut off holds up nobody but itself. One that was cut off may
+still serve what it had: it counts until it comes back or is lost (`millpond.router.xds.liveness`).
 """
 
 import asyncio
-import contextlib
 import logging
 import secrets
 from collections.abc import AsyncIterator, Collection, Coroutine, Iterable, Mapping
@@ -121,7 +120,8 @@ class RouterControl:
         self._instance = secrets.token_hex(4)
         self._board = Board()
         self._routers: dict[str, Router] = {}
-        self._moved = asyncio.Event()
+        self.changed = asyncio.Event()
+        """Set when a router has acknowledged or refused something, or counts no more."""
         self._streams: dict[str, set[asyncio.Task[None]]] = {}
         self._watchers: dict[str, asyncio.Task[None]] = {}
         """At most one for each router that is cut off."""
@@ -144,18 +144,25 @@ class RouterControl:
             self.address = f"{self.address.rpartition(':')[0]}:{port}"
         await self._server.start()
         self._client = aiohttp.ClientSession()
-        self._reunited_s = asyncio.get_running_loop().time() + (0.0 if complete else self._reunion_s)
+        loop, reunion_s = asyncio.get_running_loop(), 0.0 if complete else self._reunion_s
+        self._reunited_s = loop.time() + reunion_s
+        loop.call_later(reunion_s, self._stirred)
         for name, stats in expected:
             self._expect(name, stats)
 
     def _expect(self, name: str, stats: str) -> None:
         key = router_key(name, stats)
         if key not in self._routers:
-            router = Router(name=name, stats=stats, board=self._board, moved=self._moved)
+            router = self._router(name, stats)
             router.stranger()
-            router.late = True  # it may take its time: nobody else is held up
             self._routers[key] = router
             self._part(key, router)
+
+    def _router(self, name: str, stats: str) -> Router:
+        return Router(name=name, stats=stats, board=self._board, moved=self._stirred)
+
+    def _stirred(self) -> None:
+        self.changed.set()
 
     def _bind(self) -> int:
         if self._tls is not None:
@@ -175,21 +182,13 @@ class RouterControl:
         if self._server is not None:
             await self._server.stop(_GRACE_S)
 
-    async def publish(self, apps: Mapping[str, AppRoutes], *, deadline_s: float = 2.0) -> Published:
-        """Make the routers serve exactly these apps; answers when all have, or at the deadline.
+    def publish(self, apps: Mapping[str, AppRoutes]) -> Published:
+        """Make the routers serve exactly these apps; answers at once what they have acknowledged so far.
 
-        Cheap and silent when nothing changed, so it may be called in every cycle. A later call supersedes an earlier
-        one. A router that missed a deadline is not waited for again until it has caught up.
+        Cheap and silent when nothing changed, so it may be called in every cycle, and whenever ``changed`` is set. A
+        later call supersedes an earlier one.
         """
-        target = self._board.publish(apps)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(deadline_s):
-                while any(self._awaited(router, target) for router in self._routers.values()):
-                    self._moved.clear()
-                    await self._moved.wait()
-        for router in self._routers.values():
-            router.late |= self._awaited(router, target)
-        return self._outcome(target)
+        return self._outcome(self._board.publish(apps))
 
     def routers(self) -> tuple[RouterState, ...]:
         """All that are connected or may still serve."""
@@ -219,10 +218,6 @@ class RouterControl:
             return None
         routers = [router.stats for router in self._routers.values() if router.maybe_serving]
         return await ask(routers, endpoints, client=self._client, at_s=self._clock())
-
-    @staticmethod
-    def _awaited(router: Router, target: Target) -> bool:
-        return router.settled < target.version and not router.late
 
     def _reunited(self) -> bool:
         return asyncio.get_running_loop().time() >= self._reunited_s
@@ -299,7 +294,7 @@ class RouterControl:
             for task in self._streams[key]:
                 task.cancel()
         if known is None or not first.version_info:
-            self._routers[key] = Router(name=first.node.id, stats=stats, board=self._board, moved=self._moved)
+            self._routers[key] = self._router(first.node.id, stats)
         if known is None and first.version_info:
             self._routers[key].stranger()
         self._replace(key, stats)
@@ -338,7 +333,7 @@ class RouterControl:
         del self._routers[key]
         self._streams.pop(key, None)
         self.telemetry.forget(key)
-        self._moved.set()
+        self._stirred()
 
     def _known(self) -> Scope:
         return Scope(

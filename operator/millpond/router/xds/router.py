@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from millpond.router.envoy.resources import Built, Resources
 from millpond.router.xds.liveness import Patience, Presence, Presences, Sign, Silence, look
@@ -16,15 +16,16 @@ _VIRTUAL_HOST = re.compile(r"VirtualHosts\[(\d+)\]")
 
 
 class Router:
-    """`name` is Envoy's node id; `stats` the address of its statistics, which is probed when it is cut off."""
+    """`name` is Envoy's node id; `stats` the address of its statistics, which is probed when it is cut off.
 
-    def __init__(self, *, name: str, stats: str, board: Board, moved: asyncio.Event) -> None:
+    `moved()` is told whenever it has acknowledged or refused a target.
+    """
+
+    def __init__(self, *, name: str, stats: str, board: Board, moved: Callable[[], None]) -> None:
         self.name, self.stats = name, stats
         self.session: Session | None = None
         self.settled = 0
         """The version of the target that it has acknowledged as a whole."""
-        self.late = False
-        """It missed a deadline: publications don't wait for it until it has caught up."""
         self._board, self._moved = board, moved
         self._has: Mapping[str, Built] = {}
         self._doubtful: set[str] = set()
@@ -58,7 +59,7 @@ class Router:
                 wake.clear()
                 if self._board.target.version > self.settled:
                     await self._settle(session)
-                    self._moved.set()
+                    self._moved()
                 await wake.wait()
         finally:
             self._board.listeners.discard(wake)
@@ -95,7 +96,7 @@ class Router:
             else:
                 suspects -= len(some)
                 if whole:
-                    self.settled, self.late, self._unknown = target.version, False, False
+                    self.settled, self._unknown = target.version, False
                     return
 
     async def _apply(self, session: Session, trial: Resources) -> None:
@@ -143,8 +144,6 @@ class Router:
             self.silence.saw(sign, clock())
             if self.silence.seconds >= patience.with_(seen):
                 return f"{self.stats} has been silent for {self.silence.seconds:.0f} s, and {seen.value}"
-            self.late = True
-            self._moved.set()
             await asyncio.sleep(_PROBE_S)
 
 
