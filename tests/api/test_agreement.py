@@ -14,11 +14,8 @@ from millpond.api.parsing import SpecError
 from millpond.clock import from_rfc3339, rfc3339
 from millpond.control.learn.knowledge import Knowledge
 from millpond.control.report import decisions
-from millpond.control.report.status import status
 from millpond.control.resolve import rollouts
 from millpond.control.resolve.candidates import ValidApp
-from millpond.control.routing.routes import app_routes
-from millpond.control.snapshot.apps import app_view
 from millpond.router.config import fault
 from millpond_policies.plan import plan
 from millpond_policies.world.model import Snapshot
@@ -26,7 +23,7 @@ from millpond_policies.world.model import Snapshot
 from api.manifests import MODULES, Manifest, manifest
 from api.odd import DATES, DURATIONS, dates, durations, manifests
 from api.server import Refused, Server
-from kube.builders import app, holdings, retiring, sibling
+from kube.builders import app, app_routes, app_view, holdings, retiring, sibling, status
 
 KINDS = (ELASTICAPP, SLAPOLICY, DYNAMICPOOL, EDITION)
 NOW = 1_700_000_000.0

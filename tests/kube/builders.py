@@ -1,11 +1,20 @@
 """Small objects for tests of the decisions that the kube layer makes without the API server."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from millpond.control.learn.knowledge import Knowledge
 from millpond.control.observe.objects import Pod, ReplicaSet, RetireIntent
 from millpond.control.observe.world import Holdings
-from millpond.control.resolve.candidates import ValidApp
+from millpond.control.report import status as report
+from millpond.control.resolve.candidates import Candidate, Problem, ValidApp
+from millpond.control.resolve.record import A, RecordOf, observed
+from millpond.control.routing import routes
+from millpond.control.snapshot import apps
+from millpond.router.config import AppRoutes
+from millpond_policies.world.actions import Verdict
+from millpond_policies.world.model import App
 
 POD = Pod(
     namespace="shop",
@@ -101,3 +110,31 @@ def edition(name: str = "v1", state: str | None = "Active", **status: Any) -> di
 
 def holdings(*pods: Pod, sets: dict[str, ReplicaSet] | None = None, **editions: Any) -> Holdings:
     return Holdings(editions=editions or {"v1": edition()}, sets=sets or {"v1": SET}, pods=list(pods))
+
+
+def record(
+    app: A, held: Holdings | None = None, now_s: float = 2000.0, problem: Problem | None = None
+) -> RecordOf[A]:
+    return observed(app, held or Holdings(), now_s, problem)
+
+
+def status(
+    app: Candidate,
+    held: Holdings | None,
+    view: App | None,
+    problem: Problem | None,
+    verdicts: Iterable[Verdict],
+    now_s: float,
+    *more: Any,
+) -> dict[str, Any]:
+    return report.status(record(app, held, now_s, problem), view, verdicts, now_s, *more)
+
+
+def app_routes(app: Candidate, held: Holdings) -> AppRoutes | None:
+    return routes.app_routes(record(app, held))
+
+
+def app_view(
+    app: ValidApp, held: Holdings, knowledge: Knowledge, in_flight: apps.InFlight, now_s: float
+) -> App:
+    return apps.app_view(record(app, held, now_s), knowledge, in_flight, now_s)

@@ -7,7 +7,6 @@ import pytest
 
 from millpond.control.drain import drains
 from millpond.control.learn.learner import Learner
-from millpond.control.routing.routes import app_routes
 from millpond.router.telemetry.collector import Collected, EndpointLoad, Scope, Telemetry
 
 from kube import builders
@@ -34,9 +33,10 @@ def test_a_servers_load_is_found_by_the_name_that_routers_tell(address: str, tol
     assert load is not None
     assert load.in_flight == 5
     held = builders.holdings(pod)
-    victim = drains._Victim(app=app, spec=app.spec, held=held, pod=pod, acknowledged=True)
+    record = builders.record(app, held)
+    victim = drains._Victim(record=record, spec=app.spec, pod=pod, acknowledged=True)
     assert victim.endpoint == name
-    routes = app_routes(app, held)
+    routes = builders.app_routes(app, held)
     assert routes is not None
     assert [e.authority for edition in routes.editions for e in edition.endpoints] == [name]
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from millpond.api.hosts import spelling
 from millpond.control.observe.grants import ANY_EXACT, Grants, Namespace, namespace
-from millpond.control.report.status import status
 from millpond.control.resolve.candidates import Candidate, Resolver
 from millpond.control.resolve.claims import (
     MOST,
@@ -26,6 +25,7 @@ from millpond.control.resolve.hosts import HostBook
 from millpond_policies.reasons import Reason
 
 from kube.builders import app as built
+from kube.builders import status
 
 ROOT, CART = Claim("shop.test"), Claim("shop.test", "/cart")
 POLICY = {

@@ -33,13 +33,13 @@ def _plan_key(seen: Any, now_s: float) -> str:
 
 STEPS: dict[str, tuple[Any, str, Any]] = {
     "resolve": (Resolver, "_candidate", lambda self, raw, *_: f"{raw['metadata']['namespace']}/web"),
-    "learn": (Learner, "_learn", lambda self, app, *_: app.key),
-    "edition": (Editions, "look", lambda self, app, held: app.key),
-    "routes": (cycle, "app_routes", lambda app, held: app.key),
+    "learn": (Learner, "_learn", lambda self, record, *_: record.key),
+    "edition": (Editions, "look", lambda self, record: record.key),
+    "routes": (cycle, "app_routes", lambda record: record.key),
     "gate": (cycle, "wanted_gate", lambda pod, *_: pod.app),
-    "snapshot": (cycle, "viewed", lambda app, *_: app.key),
+    "snapshot": (cycle, "viewed", lambda record, *_: record.key),
     "plan": (cycle, "plan", _plan_key),
-    "status": (writer, "status", lambda app, *_: app.key),
+    "status": (writer, "status", lambda record, *_: record.key),
 }
 
 

@@ -8,14 +8,12 @@ from hypothesis import strategies as st
 
 from millpond.control.learn.knowledge import Knowledge
 from millpond.control.resolve import rollouts
-from millpond.control.routing.routes import app_routes
-from millpond.control.snapshot.apps import app_view
 from millpond.router.config import fault
 from millpond_policies.learn.persistence import VALUES
 from millpond_policies.plan import plan
 from millpond_policies.world.model import Snapshot
 
-from kube.builders import app, edition, holdings, sibling
+from kube.builders import app, app_routes, app_view, edition, holdings, sibling
 
 NOW = 1_800_000_000.0
 GOOD = {

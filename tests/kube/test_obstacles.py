@@ -328,12 +328,12 @@ def failing(replicas: int, there: int) -> Raw:
 def test_a_quota_that_lets_only_some_servers_start_limits_the_app() -> None:
     owned = replicaset(failing(4, 2))
     held = Holdings(editions={"v1": edition()}, sets={"v1": owned}, pods=[POD])
-    found = troubles.limiting(held, ("v1",), NOW_S)
+    found = troubles.limiting({}, held, ("v1",))
     assert found is not None
     assert found.reason is Reason.QUOTA_EXCEEDED
     assert "ReplicaSet cart-v1 gets no more pods: exceeded quota: small" in found.message
     held.sets["v1"] = replicaset(failing(2, 2))
-    assert troubles.limiting(held, ("v1",), NOW_S) is None
+    assert troubles.limiting({}, held, ("v1",)) is None
 
 
 def test_containers_that_take_long_to_be_created_are_a_trouble_of_their_own() -> None:

@@ -7,10 +7,10 @@ import pytest
 
 from millpond.control.resolve.candidates import ValidApp
 from millpond.control.resolve.claims import NEVER_S, Claim, Record
-from millpond.control.routing.routes import app_routes, edition_cookies
+from millpond.control.routing.routes import edition_cookies
 from millpond.router.config import EDITION_COOKIE, Pins
 
-from kube.builders import POD, app, edition, holdings
+from kube.builders import POD, app, app_routes, edition, holdings
 
 OLD, NEW = "v1", "v2"
 STARTED_S = 1_800_000_000.0  # 2027-01-15T08:00:00Z

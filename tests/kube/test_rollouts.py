@@ -9,17 +9,15 @@ import pytest
 from millpond.api.names import APPROVAL_ANNOTATION, SUBMITTER_ANNOTATION
 from millpond.control.act.editions import new_edition
 from millpond.control.observe.world import Holdings
-from millpond.control.report.status import status
 from millpond.control.resolve import rollouts
-from millpond.control.resolve.candidates import ValidApp
-from millpond.control.routing.routes import app_routes
+from millpond.control.resolve.candidates import Problem, ValidApp
 from millpond.router.config import Preview
 from millpond_policies.reasons import Reason
 from millpond_policies.world.actions import Because, Steer
 from millpond_policies.world.release import Needs, Phase, Progress, Step, Way
 from millpond_policies.world.strategy import Strategy
 
-from kube.builders import POD, SET, app, edition, holdings, sibling
+from kube.builders import POD, SET, app, app_routes, app_view, edition, holdings, record, sibling, status
 
 NOW_S = 1_800_000_000.0
 GOING = Progress(
@@ -45,6 +43,10 @@ def rolling(progress: Progress | None, **rollout: Any) -> ValidApp:
     named = app(edition="v2", rollout={"strategy": "Canary", **rollout})
     told = {} if progress is None else {"rollout": rollouts.dump(progress, Way())}
     return replace(named, raw={**named.raw, "status": told})
+
+
+def way_of(app: ValidApp, held: Holdings) -> Way:
+    return rollouts.way(app, held, record(app, held).active, NOW_S)
 
 
 def both(state_v2: str | None = None, **changes: Any) -> Holdings:
@@ -74,26 +76,26 @@ def test_the_way_of_a_rollout_is_what_spec_says() -> None:
     told = rolling(
         None, steps=steps, groupSize=2, soak="1m", promote={"edition": "v2", "step": 1}, abort="v9"
     )
-    way = rollouts.way(told, both(), NOW_S)
+    way = way_of(told, both())
     assert way.steps == (Step(weight=20, pause_s=120, approval=True), Step(weight=0))
     assert (way.group, way.soak_s, way.promoted, way.aborted) == (2, 60, 1, False)
 
 
 def test_a_promotion_of_another_edition_does_not_count() -> None:
     told = rolling(None, promote={"edition": "v1", "step": 1}, abort="v2")
-    way = rollouts.way(told, both(), NOW_S)
+    way = way_of(told, both())
     assert (way.promoted, way.aborted) == (-1, True)
 
 
 def test_a_major_edition_waits_for_the_annotation_of_an_approver() -> None:
     major, held = rolling(None, major=True), both()
-    assert rollouts.way(major, held, NOW_S).unapproved
+    assert way_of(major, held).unapproved
     note = {APPROVAL_ANNOTATION: json.dumps({"by": "ann", "reason": "tested"})}
     held.editions["v2"]["metadata"]["annotations"] = note
-    assert not rollouts.way(major, held, NOW_S).unapproved
+    assert not way_of(major, held).unapproved
     held.editions["v2"]["metadata"]["annotations"] = {APPROVAL_ANNOTATION: "yes"}
-    assert rollouts.way(major, held, NOW_S).unapproved
-    assert not rollouts.way(rolling(None, major=True, emergency="fire"), held, NOW_S).unapproved
+    assert way_of(major, held).unapproved
+    assert not way_of(rolling(None, major=True, emergency="fire"), held).unapproved
 
 
 def test_change_windows_of_app_and_pool_both_count() -> None:
@@ -132,13 +134,13 @@ def test_an_unknown_time_zone_is_named_where_the_rollout_says_what_it_waits_for(
     )
     assert named.pool is not None
     mars = {"nodeSelector": {}, "changeWindows": [{"start": "00:00", "end": "06:00", "timeZone": "Qqqqqq"}]}
-    way = rollouts.way(replace(named, pool=named.pool.model_validate(mars)), both(), NOW_S)
+    way = way_of(replace(named, pool=named.pool.model_validate(mars)), both())
     assert way.closed_because == (
         'its change window is closed; spec.changeWindows[0].timeZone: "Europe/Berln" is not a known time zone: '
         'did you mean Europe/Berlin?; DynamicPool default: spec.changeWindows[0].timeZone: "Qqqqqq" is not a known '
         "time zone: write its IANA name, such as Europe/Berlin or UTC"
     )
-    assert rollouts.way(app(edition="v2"), both(), NOW_S).closed_because == "its change window is closed"
+    assert way_of(app(edition="v2"), both()).closed_because == "its change window is closed"
 
 
 def test_an_edition_says_who_submitted_it() -> None:
@@ -153,9 +155,9 @@ def test_who_brings_an_edition_back_does_not_approve_it() -> None:
     note = {APPROVAL_ANNOTATION: json.dumps({"by": "ann", "reason": "tested"})}
     held.editions["v2"]["metadata"]["annotations"] = note
     major.raw["metadata"]["annotations"] = {SUBMITTER_ANNOTATION: "ann"}
-    assert rollouts.way(major, held, NOW_S).unapproved
+    assert way_of(major, held).unapproved
     major.raw["metadata"]["annotations"] = {SUBMITTER_ANNOTATION: "tom"}
-    assert not rollouts.way(major, held, NOW_S).unapproved
+    assert not way_of(major, held).unapproved
 
 
 @pytest.mark.parametrize(
@@ -168,7 +170,7 @@ def test_who_brings_an_edition_back_does_not_approve_it() -> None:
     ],
 )
 def test_the_edition_that_serves(progress: Progress | None, serves: str) -> None:
-    assert rollouts.active(rolling(progress), both()) == serves
+    assert record(rolling(progress), both()).active == serves
 
 
 @pytest.mark.parametrize(
@@ -182,13 +184,13 @@ def test_the_edition_that_serves(progress: Progress | None, serves: str) -> None
     ],
 )
 def test_states(progress: Progress, states: dict[str, str]) -> None:
-    assert rollouts.states(rolling(progress), both()) == states
+    assert record(rolling(progress), both()).states == states
 
 
 def test_an_edition_without_servers_is_retired() -> None:
     done = rolling(replace(GOING, phase=Phase.COMPLETED))
     alone = replace(both(), pods=[p for p in both().pods if p.edition == "v2"])
-    assert rollouts.states(done, alone) == {"v1": "Retired", "v2": "Active"}
+    assert record(done, alone).states == {"v1": "Retired", "v2": "Active"}
 
 
 def shares(candidate: ValidApp) -> dict[str, tuple[int, Preview | None]]:
@@ -229,7 +231,6 @@ def test_whoever_came_by_a_header_stays_when_the_steps_go_on_by_weight() -> None
 
 def rolling_out(candidate: ValidApp, *verdicts: Steer) -> tuple[str, str]:
     from millpond.control.learn.knowledge import Knowledge
-    from millpond.control.snapshot.apps import app_view
 
     held = both()
     view = app_view(candidate, held, Knowledge(), {}, NOW_S)
@@ -269,7 +270,6 @@ def test_events(before: Progress | None, after: Progress, event: Reason | None) 
 
 def test_a_server_that_hangs_in_its_deletion_on_a_dead_node_holds_nothing_up() -> None:
     from millpond.control.learn.knowledge import Knowledge
-    from millpond.control.snapshot.apps import app_view
 
     leaving = sibling("b", deleting=True, gone_by_s=NOW_S)
     held = holdings(POD, leaving)
@@ -287,6 +287,7 @@ def test_an_edition_that_was_refused_changes_nothing() -> None:
 
     named = rolling(None)
     for refused, wanted in ((False, "v2"), (True, "v1")):
-        seen = viewed(named, both(), Knowledge(), {}, NOW_S, refused=refused)
+        problem = Problem(reason=Reason.EDITION_CONFLICT, message="another template") if refused else None
+        seen = viewed(record(named, both(), NOW_S, problem), Knowledge(), {}, NOW_S)
         assert seen is not None
         assert (seen.edition, seen.active) == (wanted, "v1")

@@ -7,17 +7,15 @@ import pytest
 from millpond.control.observe.grants import Grants
 from millpond.control.observe.objects import Pod, RetireIntent
 from millpond.control.observe.obstacles import Obstacle
-from millpond.control.report.status import status
 from millpond.control.resolve.candidates import Contest, Problem, Resolver
 from millpond.control.resolve.claims import Claim
 from millpond.control.resolve.hosts import HostBook
 from millpond.control.routing.gates import wanted_gate
-from millpond.control.routing.routes import app_routes
 from millpond_policies.reasons import Reason
 from millpond_policies.world.actions import Because, Grow, Hold
 from millpond_policies.world.model import App, EditionView, Goal, GoalKind, Server, ServerState
 
-from kube.builders import POD, app, holdings, retiring, sibling
+from kube.builders import POD, app, app_routes, holdings, retiring, sibling, status
 
 NOW_S = 1_800_000_000.0
 CONTEST = Contest(field="spec.routes[0]", claim=Claim("cart.test"), reason=Reason.HOST_TAKEN, why="…")

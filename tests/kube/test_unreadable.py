@@ -16,11 +16,10 @@ from millpond.control.observe.grants import Grants
 from millpond.control.resolve.candidates import Candidate, Resolver
 from millpond.control.resolve.hosts import HostBook
 from millpond.control.resolve.salvage import salvaged
-from millpond.control.routing.routes import app_routes
 from millpond.control.snapshot.apps import is_paused
 from millpond_policies.reasons import Reason
 
-from kube.builders import app, edition, holdings, retiring, sibling
+from kube.builders import app, app_routes, edition, holdings, record, retiring, sibling
 
 Raw = dict[str, Any]
 FULL: Raw = app(
@@ -139,9 +138,8 @@ def test_a_drain_under_way_knows_its_server_and_its_sessions(
         resolved(FULL, resolver)
     found = resolved(spoilt(change), resolver)
     assert found.served is not None
-    victim = _Victim(
-        app=found, spec=found.served, held=holdings(retiring()), pod=retiring(), acknowledged=True
-    )
+    of = record(found, holdings(retiring()))
+    victim = _Victim(record=of, spec=found.served, pod=retiring(), acknowledged=True)
     assert victim.endpoint == "127.9.0.1:8080"
     assert victim.counted
     sessions_s = found.served.drain.session_timeout_s

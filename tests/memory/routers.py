@@ -100,7 +100,7 @@ class Control:
         self.telemetry = self
         self.changed = None
 
-    async def publish(self, apps: Mapping[str, AppRoutes], **_: object) -> Published:
+    def publish(self, apps: Mapping[str, AppRoutes], **_: object) -> Published:
         if apps != self.target or not self.spoken:
             self.spoken = True
             self.target, self.number = dict(apps), self.number + 1

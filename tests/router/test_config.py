@@ -3,7 +3,6 @@
 import pytest
 
 from millpond.api.protocol import Protocol
-from millpond.control.routing.routes import app_routes
 from millpond.router.config import (
     AppRoutes,
     EditionRoute,
@@ -166,7 +165,7 @@ def test_publishing_the_same_again_changes_nothing() -> None:
 def test_protocol_and_limits_are_those_of_the_app() -> None:
     limited = {"host": "cart.test", "pathPrefix": "/quick", "timeout": "1m30s", "idleTimeout": "500ms"}
     candidate = apps.app(protocol="GRPC", routes=[{"host": "cart.test"}, limited])
-    routes = app_routes(candidate, apps.holdings(apps.POD))
+    routes = apps.app_routes(candidate, apps.holdings(apps.POD))
     assert routes is not None
     assert routes.protocol is Protocol.GRPC
     assert routes.matches == (

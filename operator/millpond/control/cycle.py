@@ -1,12 +1,13 @@
 """One pass of observe -> plan -> apply for all apps at once, because they compete for one pool."""
 
-import logging
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 
 from millpond.clock import Clock
+from millpond.control.act.act import acting, carry_out
 from millpond.control.act.apply import Hands
 from millpond.control.act.editions import Editions
 from millpond.control.drain.drains import Drains
@@ -15,26 +16,23 @@ from millpond.control.learn.learner import Learner
 from millpond.control.observe.grants import ANY_EXACT, Grants
 from millpond.control.observe.objects import Pod
 from millpond.control.observe.world import Holdings, World
+from millpond.control.outcome import NOT_PUBLISHED, Done, Outcome, Result
 from millpond.control.report import news
 from millpond.control.report.news import News
 from millpond.control.report.writer import Write, Writer
-from millpond.control.resolve.candidates import Candidate, Problem, Resolver, valid
+from millpond.control.resolve.candidates import Candidate, Problem, Resolver
 from millpond.control.resolve.hosts import HostBook
+from millpond.control.resolve.record import A, Record, RecordOf, ValidRecord, is_valid, observed
 from millpond.control.routing.gates import set_gate, wanted_gate
 from millpond.control.routing.routes import app_routes, renewed
 from millpond.control.snapshot.apps import viewed
 from millpond.router.config import AppRoutes
 from millpond.router.xds.control import Published, RouterControl
 from millpond_policies.plan import of_apps, plan
-from millpond_policies.world.actions import Hold, Steer, Verdict
+from millpond_policies.world.actions import Steer, Verdict
 from millpond_policies.world.model import App, Snapshot
 
-log = logging.getLogger(__name__)
 OPERATOR = ""  # whose fault it is when it is no app's
-
-
-def _nobody(verdict: Verdict, wrote: bool) -> None:
-    pass
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,34 +47,71 @@ class Cycle:
     editions: Editions
     writer: Writer
     clock: Clock
-    on_verdict: Callable[[Verdict, bool], None] = (
-        _nobody  # told of each verdict, and whether it led to a write
-    )
     default_hosts: tuple[str, ...] = ANY_EXACT  # that namespaces without a grant may claim
     resolver: Resolver = field(default_factory=Resolver)
     hosts: HostBook = field(default_factory=HostBook)
     news: News = field(default_factory=News)
     each: Each = field(default_factory=Each)
+    hurry: asyncio.Event | None = None  # set: something waits for the next cycle, so status is told beside it
     candidates: Mapping[str, Candidate] = field(default_factory=dict)  # as the last cycle saw them
+    records: dict[str, Record] = field(default_factory=dict)
     apps: Mapping[str, App] = field(default_factory=dict)
     _routes: Mapping[str, AppRoutes] = field(default_factory=dict)
+    _late: dict[str, list[Verdict]] = field(default_factory=dict)
 
-    async def once(self) -> None:
+    async def once(self) -> Outcome:
         """One cycle. What fails or hangs for one app is its fault alone: the others go on, and it is tried again."""
         now_s = self.clock()
         self.each.begin({*self.world.apps.store.items(), OPERATOR})
-        candidates = self.candidates = self._resolve()
-        holdings = self._holdings(candidates)
-        self.learner.learn(candidates, holdings, now_s, self.each.faults)
-        problems = await self._ensure(candidates, holdings)
-        published = self._publish(candidates, holdings)
-        await self._set_gates(candidates, holdings, published)
-        await self.drains.advance(candidates, self._holdings(candidates), published, now_s, self.each)
+        self._observe(now_s)
+        self.learner.learn(self.records, now_s, self.each.faults)
+        await self._ensure()
+        self._observe_own(now_s)
+        published = self._publish()
+        await self._set_gates(published)
+        self._observe_own(now_s)
+        await self.drains.advance(self.records, published, now_s, self.each)
 
-        holdings = self._holdings(candidates)  # with our own writes of this cycle
-        verdicts = self._plan(candidates, holdings, problems, now_s)
-        carried_out, astray = await self._apply(verdicts, candidates, holdings)
-        await self._report(candidates, problems, carried_out, published, now_s, astray)
+        self._observe_own(now_s)
+        done = await self._apply(self._plan(now_s))
+        self._observe_own(now_s)
+        outcome = Outcome(
+            at_s=now_s,
+            records=dict(self.records),
+            apps=self.apps,
+            done=done,
+            late=self._take_late(),
+            published=published,
+            faults=dict(self.each.faults.shown),
+        )
+        await self._report(outcome)
+        return outcome
+
+    def _observe(self, now_s: float) -> None:
+        """Of every app, what belongs to it; what belongs to those that are being deleted is left to the garbage
+        collector. An app that fails here stays as it was seen last, with the servers of now."""
+        candidates, last = self._resolve(), self.records
+        self.candidates = candidates
+        held = self.world.holdings()
+
+        def look(key: str) -> Record:
+            return observed(candidates[key], held.get(key) or Holdings(), now_s)
+
+        found = self.each.look("observe", candidates, look)
+        failed = [key for key in candidates if key not in found and key in last]
+        found |= {
+            key: replace(last[key], app=candidates[key], held=held.get(key) or Holdings()) for key in failed
+        }
+        self.records = {key: found[key] for key in candidates if key in found}
+
+    def _observe_own(self, now_s: float) -> None:
+        """What our own writes led to, of the apps that had any."""
+        for key in self.each.begun() & self.records.keys():
+            with self.each.faults.guard(key, "observe"):
+                self.records[key] = self._again(self.records[key], now_s)
+
+    def _again(self, record: RecordOf[A], now_s: float) -> RecordOf[A]:
+        return observed(record.app, self.world.again(record.held), now_s, record.problem)
 
     def _resolve(self) -> dict[str, Candidate]:
         """An app that fails here stays as it was resolved last."""
@@ -92,100 +127,84 @@ class Cycle:
         grants = Grants(default=self.default_hosts, known=dict(world.namespaces))
         return self.hosts.settle(found, grants, self.each.faults)
 
-    def _holdings(self, candidates: Iterable[str]) -> dict[str, Holdings]:
-        """Of every candidate; what belongs to apps that are being deleted is left to the garbage collector."""
-        found = self.world.holdings()
-        return {key: found.get(key) or Holdings() for key in candidates}
-
-    def _sound(self, candidates: Iterable[str]) -> list[str]:
+    def _sound(self) -> list[str]:
         """Apps about which something new may be decided: nothing failed in this cycle, no earlier write goes on."""
-        return [key for key in candidates if key not in self.each.faults.now and key not in self.each.busy]
+        return [key for key in self.records if key not in self.each.faults.now and self._current(key)]
 
-    async def _ensure(
-        self, candidates: Mapping[str, Candidate], holdings: Mapping[str, Holdings]
-    ) -> dict[str, Problem]:
-        problems = {key: app.problem for key, app in candidates.items() if app.problem is not None}
-        apps = valid(candidates)
+    def _current(self, key: str) -> bool:
+        """Whether what was observed of the app still holds."""
+        return key not in self.each.behind
+
+    def _valid(self) -> dict[str, ValidRecord]:
+        return {key: record for key, record in self.records.items() if is_valid(record)}
+
+    async def _ensure(self) -> None:
+        records = self._valid()
 
         async def make(key: str) -> None:
-            app, before = apps[key], set(holdings[key].editions)
-            problem = await self.editions.ensure(app, holdings[key])
-            news.created(self.hands.events, app, sorted(holdings[key].editions.keys() - before))
-            if problem is not None:
-                problems[key] = problem
+            record = records[key]
+            before = set(record.editions)
+            problem = await self.editions.ensure(record)
+            news.created(self.hands.events, record.app, sorted(record.editions.keys() - before))
+            self._found(key, problem)
 
         def look(key: str) -> bool:
-            app, held = apps[key], holdings[key]
-            if app.homeless and not held.editions:
+            record = records[key]
+            if record.app.homeless and not record.editions:
                 return True
-            problem, complete = self.editions.look(app, held)
-            if problem is not None:
-                problems[key] = problem
+            problem, complete = self.editions.look(record)
+            self._found(key, problem)
             return complete
 
-        complete = self.each.look("edition", self._sound(apps), look)
-        await self._do("edition", (key for key, done in complete.items() if not done), make)
-        return problems
+        complete = self.each.look("edition", (key for key in self._sound() if key in records), look)
+        await self.each.make(
+            "edition", {key: partial(make, key) for key, done in complete.items() if not done}
+        )
+
+    def _found(self, key: str, problem: Problem | None) -> None:
+        if problem is not None and key in self.records:
+            self.records[key] = replace(self.records[key], problem=problem)
 
     async def _do(self, step: str, keys: Iterable[str], work: Callable[[str], Awaitable[object]]) -> None:
-        await self.each.do(step, {key: partial(work, key) for key in keys})
+        await self.each.do(step, {key: partial(work, key) for key in keys if self._current(key)})
 
-    def _publish(self, candidates: Mapping[str, Candidate], holdings: Mapping[str, Holdings]) -> Published:
+    def _publish(self) -> Published:
         """Of an app that fails, the last routes with the servers of now."""
-        last, faults = self._routes, self.each.faults
-        found = self.each.look("routes", candidates, lambda key: app_routes(candidates[key], holdings[key]))
-        failed = [key for key in candidates if key in faults.now and found.get(key) is None and key in last]
-        kept = self.each.look("routes", failed, lambda key: renewed(last[key], holdings[key]))
+        records, last, faults = self.records, self._routes, self.each.faults
+        found = self.each.look("routes", records, lambda key: app_routes(records[key]))
+        failed = [key for key in records if key in faults.now and found.get(key) is None and key in last]
+        kept = self.each.look("routes", failed, lambda key: renewed(last[key], records[key].held))
         routes = {**{key: last[key] for key in failed}, **kept}
-        self._routes = {key: r for key in candidates if (r := found.get(key) or routes.get(key)) is not None}
+        self._routes = {key: r for key in records if (r := found.get(key) or routes.get(key)) is not None}
         with faults.guard(OPERATOR, "publish"):
             return self.routers.publish(self._routes)
-        return Published(confirmed=frozenset(), rejected={}, waiting=())  # nothing is known to be served
+        return NOT_PUBLISHED
 
-    async def _set_gates(
-        self, candidates: Mapping[str, Candidate], holdings: Mapping[str, Holdings], published: Published
-    ) -> None:
+    async def _set_gates(self, published: Published) -> None:
         def wanted(key: str) -> list[tuple[Pod, bool]]:
             gates = (
                 (pod, wanted_gate(pod, self._routes.get(key), key in published.routed))
-                for pod in holdings[key].pods
+                for pod in self.records[key].pods
             )
             return [(pod, gate) for pod, gate in gates if gate is not None and gate != pod.gate]
 
         async def write(key: str) -> None:
             for pod, gate in changes[key]:
-                if key in self.each.busy:
+                if not self._current(key):
                     return  # what was seen is old by now
                 with self.each.faults.guard(key, "gate"):
                     await set_gate(self.hands.api, self.world, pod, gate, self.clock)
                     if gate and pod.gate is None:
                         self.learner.started(pod)
 
-        changes = self.each.look("gate", candidates, wanted)
+        changes = self.each.look("gate", self.records, wanted)
         await self._do("gate", (key for key, found in changes.items() if found), write)
 
-    def _plan(
-        self,
-        candidates: Mapping[str, Candidate],
-        holdings: Mapping[str, Holdings],
-        problems: Mapping[str, Problem],
-        now_s: float,
-    ) -> Sequence[Verdict]:
+    def _plan(self, now_s: float) -> Sequence[Verdict]:
         """Together, because they share a pool; if that fails, each app alone, to find whose fault it is."""
-        faults, apps = self.each.faults, valid(candidates)
-        in_flight = self.learner.in_flight(candidates, holdings, now_s)
-        views = self.each.look(
-            "snapshot",
-            sorted(apps),
-            lambda key: viewed(
-                apps[key],
-                holdings[key],
-                self.learner.knowledge,
-                in_flight,
-                now_s,
-                refused=key in problems,
-            ),
-        )
+        faults = self.each.faults
+        valid = self._valid()
+        views = self.each.look("snapshot", sorted(valid), lambda key: self._view(valid[key], now_s))
         self.apps = {key: view for key, view in views.items() if view is not None}
         seen = Snapshot(apps=tuple(view for key, view in self.apps.items() if key not in faults.now))
         try:
@@ -195,80 +214,95 @@ class Cycle:
             found = self.each.look("plan", apart, lambda key: of_apps(plan(apart[key], now_s)))
             return tuple(chain(*found.values()))
 
-    async def _apply(
-        self,
-        verdicts: Iterable[Verdict],
-        candidates: Mapping[str, Candidate],
-        holdings: Mapping[str, Holdings],
-    ) -> tuple[Mapping[str, Sequence[Verdict]], Collection[str]]:
-        """By app the verdicts that hold now, and the apps whose rollout could not be steered: next cycle again."""
-        by_app, apps = _by_app(verdicts), valid(candidates)
-        astray = {key for key, of in by_app.items() if any(isinstance(v, Steer) for v in of)}
-        carried_out: dict[str, list[Verdict]] = {key: [] for key in by_app}
+    def _view(self, record: ValidRecord, now_s: float) -> App | None:
+        return viewed(record, self.learner.knowledge, self.learner.in_flight((record,), now_s), now_s)
 
-        def done(key: str, verdict: Verdict, wrote: bool) -> None:
-            self.on_verdict(verdict, wrote)
-            carried_out[key].append(verdict)
-            if wrote and isinstance(verdict, Steer):
-                astray.discard(key)
+    async def _apply(self, verdicts: Iterable[Verdict]) -> Mapping[str, Sequence[Done]]:
+        """What came of them, by app."""
+        by_app, records = _by_app(verdicts), self._valid()
+        found: dict[str, list[Done]] = {key: [] for key in by_app}
+        still: set[str] = set(by_app)
 
         async def act(key: str) -> None:
-            for verdict in by_app[key]:
-                if key in self.each.busy:
-                    return  # what was planned is old by now
-                if not self.hands.able(verdict):
-                    continue
-                with self.each.faults.guard(key, type(verdict).__name__):
-                    done(key, verdict, await self.hands.apply(verdict, apps[key], holdings[key]))
+            def done(one: Done) -> None:
+                if key in still:
+                    found[key].append(one)
+                elif one.result is Result.ACTED:
+                    self._late.setdefault(key, []).append(one.verdict)
 
-        acting = {key for key, of in by_app.items() if not all(isinstance(v, Hold) for v in of)}
-        for key in by_app.keys() - acting:
-            for verdict in by_app[key]:
-                done(key, verdict, False)
-        await self._do("apply", (key for key in by_app if key in acting), act)
-        return carried_out, astray
+            await carry_out(
+                by_app[key],
+                records[key],
+                self.hands,
+                self.each.faults,
+                valid=lambda: self._current(key),
+                done=done,
+            )
 
-    async def _report(
-        self,
-        candidates: Mapping[str, Candidate],
-        problems: Mapping[str, Problem],
-        verdicts: Mapping[str, Sequence[Verdict]],
-        published: Published,
-        now_s: float,
-        astray: Collection[str],
-    ) -> None:
-        holdings, faults = self._holdings(candidates), self.each.faults
+        to_act = [key for key, of in by_app.items() if acting(of)]
+        await self._do("apply", to_act, act)
+        still.clear()
+        for key in by_app.keys() - set(to_act):
+            found[key] = [Done(verdict=verdict, result=Result.HELD) for verdict in by_app[key]]
+        return {key: (*found[key], *_failed(by_app[key], found[key])) for key in by_app}
+
+    async def urgent(self, key: str) -> bool:
+        """Decide about one app now and write it, beside a cycle that may be going on; False when it has a write
+        under way, after which the next cycle looks at it. Its spec is the one that the last cycle read."""
+        now_s, before = self.clock(), self.records.get(key)
+        if before is None or not is_valid(before) or key in self.each.faults.now:
+            return False
+
+        async def act() -> None:
+            self.records[key] = record = self._again(before, now_s)
+            view = self._view(record, now_s)
+            verdicts = of_apps(plan(Snapshot(apps=(view,)), now_s)) if view is not None else ()
+            late = self._late.setdefault(key, [])
+            await carry_out(
+                verdicts,
+                record,
+                self.hands,
+                self.each.faults,
+                valid=lambda: True,
+                done=lambda one: late.append(one.verdict) if one.result is Result.ACTED else None,
+            )
+
+        return await self.each.alone("urgent", key, act)
+
+    def _take_late(self) -> Mapping[str, Sequence[Verdict]]:
+        found, self._late = {key: of for key, of in self._late.items() if of}, {}
+        return found
+
+    async def _report(self, outcome: Outcome) -> None:
+        records, now_s = self.records, outcome.at_s
         trouble = self.learner.measured().trouble
 
         def news_of(key: str) -> Sequence[Write]:
-            app, held = candidates[key], holdings[key]
-            problem, rejected = problems.get(key), published.rejected.get(key)
-            told, why, fault = verdicts.get(key, ()), trouble.get(key), faults.shown.get(key)
-            view = self.apps.get(key)
-            of_app = self.writer.app(app, held, view, problem, rejected, told, now_s, why, fault)
-            return [*of_app, *self.writer.editions(app, held, self.learner.knowledge)]
+            told = self.writer.app(records[key], outcome, trouble.get(key))
+            return [*told, *self.writer.editions(records[key], self.learner.knowledge)]
 
-        # Of an app that is astray, the rollout that status shows would look as if it were up to date.
-        keys = [key for key in self._sound(candidates) if key not in astray]
+        telling = self.each.telling
+        # Of an app whose rollout could not be steered, status would look as if it were up to date.
+        astray = {k for k, of in outcome.failed.items() if any(isinstance(v, Steer) for v in of)}
+        keys = [key for key in self._sound() if key not in astray and key not in telling.behind]
         writes = self.each.look("status", keys, news_of)
-        self.each.look(
-            "news", keys, lambda key: self.news.tell(self.hands.events, candidates[key], holdings[key], now_s)
-        )
-        self.news.forget_others(app.uid for app in candidates.values())
-        failed = [key for key in faults.now if key in candidates]
+        self.each.look("news", keys, lambda key: self.news.tell(self.hands.events, records[key]))
+        self.news.forget_others(app.uid for app in self.candidates.values())
+        failed = [k for k in self.each.faults.now if k in self.candidates and k not in telling.behind]
+        shown = self.each.faults.shown
         writes |= self.each.look(
-            "fault", failed, lambda key: self.writer.fault(candidates[key], faults.shown.get(key), now_s)
+            "fault", failed, lambda key: self.writer.fault(self.candidates[key], shown.get(key), now_s)
         )
 
         async def write(key: str) -> None:
             for one in writes[key]:
                 await self.writer.carry_out(one)
 
-        async def write_pools(_: str) -> None:
-            await self.writer.write_pools(candidates, holdings)
-
-        await self._do("status", (key for key, found in writes.items() if found), write)
-        await self._do("pools", [OPERATOR], write_pools)
+        offered = {key: partial(write, key) for key, found in writes.items() if found}
+        if OPERATOR not in telling.behind:
+            offered[OPERATOR] = partial(self.writer.write_pools, list(records.values()))
+        telling.offer("status", offered)
+        await telling.settle(self.each.left_s, self.hurry)
 
 
 def _by_app(verdicts: Iterable[Verdict]) -> dict[str, list[Verdict]]:
@@ -276,3 +310,9 @@ def _by_app(verdicts: Iterable[Verdict]) -> dict[str, list[Verdict]]:
     for verdict in verdicts:
         found.setdefault(verdict.app, []).append(verdict)
     return found
+
+
+def _failed(planned: Sequence[Verdict], done: Sequence[Done]) -> list[Done]:
+    """Those of which nothing came."""
+    there = [id(one.verdict) for one in done]
+    return [Done(verdict=v, result=Result.FAILED) for v in planned if id(v) not in there]

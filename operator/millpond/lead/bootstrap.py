@@ -9,6 +9,7 @@ import socket
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from millpond.api.names import LEASE
@@ -16,6 +17,7 @@ from millpond.clock import now_s, steady_s
 from millpond.control.learn.learner import Measured
 from millpond.control.learn.measure import Measure
 from millpond.control.observe.world import World
+from millpond.control.outcome import Outcome
 from millpond.control.report.metrics import AppFigures, Metrics
 from millpond.control.report.status import desired
 from millpond.control.resolve.candidates import Candidate
@@ -233,9 +235,11 @@ class _Parts:
             self.heart.beat()
         self.metrics.cycle_took(steady_s() - began_s)
 
-    def _show(self, term: Term) -> None:
-        each, apps = term.cycle.each, term.cycle.apps
-        self.metrics.failing(len(each.faults.shown))
+    def _show(self, term: Term, outcome: Outcome) -> None:
+        each, apps = term.cycle.each, outcome.apps
+        for verdict in chain(*outcome.acted.values(), *outcome.late.values()):
+            self.metrics.decided(type(verdict).__name__, verdict.because.reason)
+        self.metrics.failing(len(outcome.faults))
         self.metrics.apps(each.look("figures", apps, lambda key: _figures(apps[key])))
         self.metrics.routers(term.routers.by_condition())
 

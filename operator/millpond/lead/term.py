@@ -16,6 +16,7 @@ from millpond.control.guard.each import Each
 from millpond.control.guard.faults import Faults
 from millpond.control.learn.learner import Learner, Measured
 from millpond.control.observe.world import World
+from millpond.control.outcome import Outcome
 from millpond.control.report.metrics import Metrics
 from millpond.control.report.writer import Writer
 from millpond.kube.client import Api
@@ -27,7 +28,6 @@ from millpond.lead.settings import Settings
 from millpond.router.trust.tls import ServerTls
 from millpond.router.xds.control import RouterControl
 from millpond.router.xds.liveness import Patience
-from millpond_policies.world.actions import Verdict
 
 # Routers reconnect within a second or so; until then we don't know who may still serve an old configuration.
 SETTLE_S = 5.0
@@ -80,7 +80,7 @@ class Term:
             editions=Editions(shared.api, shared.world),
             writer=Writer(shared.api, shared.world, pools=not shared.settings.watch_namespaces),
             clock=now_s,
-            on_verdict=self._decided,
+            hurry=shared.wake,
             each=Each(Faults(shared.metrics.failed)),
             default_hosts=shared.settings.default_hosts,
         )
@@ -88,10 +88,6 @@ class Term:
     def may_act(self) -> bool:
         """Whether something may be taken away: we hold the Lease, and routers had the time to come back to us."""
         return self._shared.lease.held() and steady_s() - self._began_s > SETTLE_S
-
-    def _decided(self, verdict: Verdict, wrote: bool) -> None:
-        if wrote:
-            self._shared.metrics.decided(type(verdict).__name__, verdict.because.reason)
 
     async def start(self) -> None:
         """Listen; raises RuntimeError when that can't be."""
@@ -110,8 +106,8 @@ class Term:
         await self.halt()
         await self.routers.stop()
 
-    async def once(self, done: Callable[[], None]) -> bool:
-        """One cycle, and `done` after it. False when it failed as a whole, or the term was over before."""
+    async def once(self, done: Callable[[Outcome], None]) -> bool:
+        """One cycle, and `done` told of its outcome. False when it failed as a whole, or the term was over before."""
         work, over = asyncio.ensure_future(self.cycle.once()), asyncio.ensure_future(self._over.wait())
         try:
             await asyncio.wait((work, over), return_when=asyncio.FIRST_COMPLETED)
@@ -122,8 +118,7 @@ class Term:
         if self._over.is_set() or work.cancelled():
             return False
         try:
-            work.result()
-            done()
+            done(work.result())
         except Exception as error:
             self.cycle.each.faults.failed(OPERATOR, "cycle", error)
             return False

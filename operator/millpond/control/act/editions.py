@@ -12,8 +12,8 @@ from millpond.control.act.backoff import RefusalBackoff
 from millpond.control.act.template import server_template
 from millpond.control.observe import refusals
 from millpond.control.observe.world import Holdings, World
-from millpond.control.resolve import rollouts
 from millpond.control.resolve.candidates import Problem, ValidApp
+from millpond.control.resolve.record import ValidRecord
 from millpond.kube import paths
 from millpond.kube.client import Api
 from millpond.kube.errors import ApiError, Conflict, Forbidden, Invalid, NotFound
@@ -34,35 +34,32 @@ class Editions:
         self.world = world
         self._refused = RefusalBackoff(clock)
 
-    def look(self, app: ValidApp, holdings: Holdings) -> tuple[Problem | None, bool]:
+    def look(self, record: ValidRecord) -> tuple[Problem | None, bool]:
         """The problem that is known without asking, and whether there is nothing to be written."""
-        named = app.spec.edition in holdings.editions
-        complete = named and not self._without_set(app, holdings) and not _oldest(app, holdings)
-        return _conflict(app, holdings), complete
+        named = record.app.spec.edition in record.editions
+        complete = named and not _without_set(record) and not _oldest(record)
+        return _conflict(record.app, record.held), complete
 
-    async def ensure(self, app: ValidApp, holdings: Holdings) -> Problem | None:
+    async def ensure(self, record: ValidRecord) -> Problem | None:
         """Make the Edition that spec names, and a ReplicaSet for each edition that has none.
 
         Returns the problem that stopped it: a template that the API server refuses (server-side dry run of its
         ReplicaSet), or an edition of that name with another template. Nothing that runs is touched in either case.
         """
+        app, holdings = record.app, record.held
         problem = _conflict(app, holdings)
         if app.spec.edition not in holdings.editions:
             problem = await self._create_edition(app, holdings)
-        for name in self._without_set(app, holdings):
-            problem = await self._create_set(app, holdings.editions[name], holdings) or problem
-        await self._forget_oldest(app, holdings)
+        for name in _without_set(record):
+            serves = name == (record.active or app.spec.edition)
+            problem = await self._create_set(app, holdings.editions[name], holdings, serves=serves) or problem
+        await self._forget_oldest(record)
         return problem
 
-    def _without_set(self, app: ValidApp, holdings: Holdings) -> list[str]:
-        needed = (app.spec.edition, rollouts.active(app, holdings))
-        bare = (name for name in holdings.editions if name not in holdings.sets)
-        return [name for name in bare if name in needed or holdings.pods_of(name)]
-
-    async def _forget_oldest(self, app: ValidApp, holdings: Holdings) -> None:
-        for name in _oldest(app, holdings):
-            edition = holdings.editions.pop(name)
-            path = paths.editions(app.namespace, edition["metadata"]["name"])
+    async def _forget_oldest(self, record: ValidRecord) -> None:
+        for name in _oldest(record):
+            edition = record.held.editions.pop(name)
+            path = paths.editions(record.app.namespace, edition["metadata"]["name"])
             with contextlib.suppress(NotFound):
                 await self.api.delete(path, uid=edition["metadata"]["uid"])
 
@@ -123,12 +120,13 @@ class Editions:
         newest = self.world.apps.store.items().get(app.key)
         return newest is None or number(newest["metadata"].get("generation")) != app.generation
 
-    async def _create_set(self, app: ValidApp, edition: Raw, holdings: Holdings) -> Problem | None:
+    async def _create_set(
+        self, app: ValidApp, edition: Raw, holdings: Holdings, *, serves: bool
+    ) -> Problem | None:
         name = edition["spec"]["edition"]
         seen = (edition["metadata"]["uid"], f"set/{app.generation}")
         if (known := self._refused.get(*seen)) is not None:
             return known
-        serves = rollouts.active(app, holdings) == name
         body = replicaset_object(app, edition, serves=serves)
         try:
             created = await self.api.create(paths.replicasets(app.namespace), body)
@@ -155,14 +153,20 @@ def _conflict(app: ValidApp, holdings: Holdings) -> Problem | None:
     )
 
 
-def _oldest(app: ValidApp, holdings: Holdings) -> list[str]:
+def _without_set(record: ValidRecord) -> list[str]:
+    needed = (record.app.spec.edition, record.active)
+    bare = (name for name in record.editions if name not in record.sets)
+    return [name for name in bare if name in needed or record.pods_of(name)]
+
+
+def _oldest(record: ValidRecord) -> list[str]:
     """Of the retired editions, the newest ``historyLimit`` are kept for an undo: the others."""
-    if len(holdings.editions) <= app.spec.history_limit:
+    spec, states = record.app.spec, record.states.items()
+    if len(record.editions) <= spec.history_limit:
         return []
-    states = rollouts.states(app, holdings)
-    retired = [n for n, state in states.items() if state == "Retired" and n != app.spec.edition]
-    retired.sort(key=lambda n: str(holdings.editions[n]["metadata"].get("creationTimestamp")), reverse=True)
-    return retired[app.spec.history_limit :]
+    retired = [n for n, state in states if state == "Retired" and n != spec.edition]
+    retired.sort(key=lambda n: str(record.editions[n]["metadata"].get("creationTimestamp")), reverse=True)
+    return retired[spec.history_limit :]
 
 
 def pool_conflict(app: ValidApp) -> Problem | None:

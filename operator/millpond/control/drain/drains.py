@@ -7,15 +7,15 @@ from functools import partial
 
 from millpond.api.elasticapp import ElasticAppSpec
 from millpond.api.sla import Source
-from millpond.control.act.apply import Hands
-from millpond.control.drain import retire
+from millpond.control.drain import removal, retire
 from millpond.control.drain.quiet import SAMPLES, Activity, Quiet
 from millpond.control.drain.retire import RetireStep
 from millpond.control.guard.each import Each
 from millpond.control.learn.learner import Learner
+from millpond.control.observe.access import Access
 from millpond.control.observe.objects import Pod
-from millpond.control.observe.world import Holdings
 from millpond.control.resolve.candidates import Candidate
+from millpond.control.resolve.record import Record
 from millpond.control.snapshot.apps import is_paused
 from millpond.router.config import Endpoint
 from millpond.router.xds.control import Published, RouterControl
@@ -25,11 +25,14 @@ GAP_S = 0.05  # between two questions: what a router was just sending when it ac
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Victim:
-    app: Candidate
+    record: Record
     spec: ElasticAppSpec  # by which it finishes what it has
-    held: Holdings
     pod: Pod
     acknowledged: bool
+
+    @property
+    def app(self) -> Candidate:
+        return self.record.app
 
     @property
     def endpoint(self) -> str:
@@ -43,7 +46,7 @@ class _Victim:
 
 @dataclass(slots=True, kw_only=True)
 class Drains:
-    hands: Hands
+    hands: Access
     routers: RouterControl
     learner: Learner
     steps: dict[str, RetireStep] = field(default_factory=dict)  # pod UID -> what it waits for
@@ -53,16 +56,13 @@ class Drains:
 
     async def advance(
         self,
-        candidates: Mapping[str, Candidate],
-        holdings: Mapping[str, Holdings],
+        records: Mapping[str, Record],
         published: Published,
         now_s: float,
         each: Each,
     ) -> None:
         """Every app's victims by themselves; of an app with a write under way, none."""
-        by_app = each.look(
-            "drain", candidates, lambda key: self._victims(candidates[key], holdings[key], published)
-        )
+        by_app = each.look("drain", records, lambda key: self._victims(records[key], published))
         victims = [victim for of_app in by_app.values() for victim in of_app]
         self._quiet = {v.pod.uid: found for v in victims if (found := self._watched(v)) is not None}
         self.steps = {}
@@ -81,13 +81,13 @@ class Drains:
 
         await each.do("drain", {key: partial(advance, key) for key, of_app in by_app.items() if of_app})
 
-    def _victims(self, app: Candidate, held: Holdings, published: Published) -> list[_Victim]:
-        spec = app.served
+    def _victims(self, record: Record, published: Published) -> list[_Victim]:
+        spec = record.app.served
         if spec is None:
             return []
-        acknowledged = app.key in published.routed and self._someone_answers(spec)
-        going = (pod for pod in held.pods if pod.retire is not None and not pod.deleting)
-        return [_Victim(app=app, spec=spec, held=held, pod=pod, acknowledged=acknowledged) for pod in going]
+        acknowledged = record.key in published.routed and self._someone_answers(spec)
+        going = (pod for pod in record.pods if pod.retire is not None and not pod.deleting)
+        return [_Victim(record=record, spec=spec, pod=pod, acknowledged=acknowledged) for pod in going]
 
     def _someone_answers(self, spec: ElasticAppSpec) -> bool:
         """With no router known, nobody has acknowledged anything; unless another proxy serves this app."""
@@ -138,18 +138,14 @@ class Drains:
 
     async def _advance(self, victim: _Victim, now_s: float) -> None:
         app, pod = victim.app, victim.pod
-        owned = victim.held.sets.get(pod.edition)
+        owned = victim.record.sets.get(pod.edition)
         if is_paused(app, now_s):  # the admin's kill switch: what is not ordered to go, serves on
             if owned is not None and owned.victim_uid != pod.uid:
                 await retire.cancel(self.hands.api, self.hands.world, pod)
             return
-        step = await self.hands.advance(
-            pod,
-            app,
-            victim.spec.drain,
-            victim.held,
-            acknowledged=victim.acknowledged,
-            quiet=self._quiet.get(pod.uid),
+        quiet = self._quiet.get(pod.uid)
+        step = await removal.advance(
+            self.hands, pod, victim.record, victim.spec.drain, acknowledged=victim.acknowledged, quiet=quiet
         )
         if step is not None:
             self.steps[pod.uid] = step

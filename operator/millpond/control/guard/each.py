@@ -2,15 +2,19 @@
 
 Writes of one step go on side by side. Who is not done when the cycle's patience ends goes on in the background and is
 left out of the next steps and cycles until then (its calls end, see `millpond.kube.client`). What was not begun is
-dropped: the next cycle sees what is still to be done, and begins with it.
+dropped: the next cycle sees what is still to be done, and begins with it. New editions are made, and status is told,
+`millpond.control.guard.beside` all that.
 """
 
 import asyncio
-from collections import Counter, defaultdict, deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from functools import partial
 from typing import TypeAlias, TypeVar
 
+from millpond.control.guard.beside import Beside
 from millpond.control.guard.faults import Faults
+from millpond.control.guard.lanes import PER_NAMESPACE, lanes, namespace_of, next_keys
 
 T = TypeVar("T")
 Work: TypeAlias = Callable[[], Awaitable[object]]
@@ -18,11 +22,8 @@ Work: TypeAlias = Callable[[], Awaitable[object]]
 PATIENCE_S = 0.5  # for all steps of a cycle together,
 LEAST_S = 0.05  # but so long for each
 AT_ONCE = 32
-PER_NAMESPACE = 4  # also of what goes on in the background
-
-
-def namespace_of(key: str) -> str:
-    return key.partition("/")[0]
+MAKE_AT_ONCE = 16
+MAKE_S = 0.1  # so long a cycle waits for new editions
 
 
 class Each:
@@ -30,19 +31,42 @@ class Each:
 
     def __init__(self, faults: Faults | None = None, *, patience_s: float = PATIENCE_S) -> None:
         self.faults = faults or Faults()
+        self.making, self.telling = Beside(self.faults, at_once=MAKE_AT_ONCE), Beside(self.faults)
         self._patience_s = patience_s
         self._left_s = patience_s
-        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._going: dict[str, asyncio.Task[None]] = {}
+        self._left: set[str] = set()
+        self._behind: set[str] = set()
+        self._begun: set[str] = set()
         self._put_off: dict[str, frozenset[str]] = {}  # step -> apps that were not begun the last time
 
     @property
     def busy(self) -> Collection[str]:
-        """Apps with a write that goes on since an earlier step or cycle."""
-        return self._busy.keys()
+        """Apps with a write that goes on and that no step waits for."""
+        return frozenset({*self._left, *self.making.going})
+
+    @property
+    def behind(self) -> Collection[str]:
+        """Apps of which this cycle knows no more than what held before a write that it did not wait for."""
+        return self._behind
+
+    @property
+    def left_s(self) -> float:
+        """What is left of the cycle's patience."""
+        return max(self._left_s, LEAST_S)
 
     def begin(self, keys: Collection[str]) -> None:
         self.faults.begin(keys)
+        self.making.begin()
+        self.telling.begin()
         self._left_s = self._patience_s
+        self._behind = {*self._left, *self.making.going}
+        self._begun = set()
+
+    def begun(self) -> set[str]:
+        """Apps for which something was begun in this cycle since this was asked last."""
+        found, self._begun = self._begun, set()
+        return found
 
     def look(self, step: str, keys: Iterable[str], work: Callable[[str], T]) -> dict[str, T]:
         """``work(key)`` of each; who fails is missing."""
@@ -58,12 +82,13 @@ class Each:
         """Each app's work; returns when all is done, or when the patience has ended."""
         loop = asyncio.get_running_loop()
         began_s = loop.time()
-        deadline_s = began_s + max(self._left_s, LEAST_S)
-        lanes = self._lanes(step, works)
+        deadline_s = began_s + self.left_s
+        waiting = lanes((k for k in works if not self._taken(k)), self._put_off.get(step, frozenset()))
         running: dict[asyncio.Task[None], str] = {}
         try:
             while True:
-                self._start(step, lanes, works, running)
+                for key in self._next(waiting, running.values()):
+                    running[self._start(key, step, works[key])] = key
                 left_s = deadline_s - loop.time()
                 if not running or left_s <= 0:
                     break
@@ -73,50 +98,56 @@ class Each:
         finally:
             for task, key in running.items():
                 self._leave(key, task)
-        self._put_off[step] = frozenset(key for lane in lanes.values() for key in lane)
+        self._put_off[step] = frozenset(key for lane in waiting.values() for key in lane)
         self._left_s -= loop.time() - began_s
+
+    async def make(self, step: str, works: Mapping[str, Work]) -> None:
+        """What takes long, beside the steps. Who is not done soon is left out of the next ones."""
+        self.making.offer(step, {key: work for key, work in works.items() if key not in self._going})
+        await self.making.settle(min(MAKE_S, self._patience_s))
+        self._behind |= set(self.making.going)
+        self._begun |= set(self.making.behind)
+
+    async def alone(self, step: str, key: str, work: Work) -> bool:
+        """This one work now, beside the steps of a cycle; False when a write of the app is under way."""
+        if self._taken(key):
+            return False
+        task = self._start(key, step, work)
+        self._leave(key, task)
+        await asyncio.wait((task,), timeout=self._patience_s)
+        return True
 
     async def stop(self) -> None:
         """End what goes on in the background."""
-        tasks = list(self._busy.values())
+        tasks = [task for key, task in self._going.items() if key in self._left]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        self._busy.clear()
+        await asyncio.gather(*tasks, self.making.stop(), self.telling.stop(), return_exceptions=True)
 
-    def _lanes(self, step: str, works: Mapping[str, Work]) -> dict[str, deque[str]]:
-        """By namespace, so that none waits for a big one; who had to wait the last time is first."""
-        late = self._put_off.get(step, frozenset())
-        lanes: dict[str, deque[str]] = defaultdict(deque)
-        for key in sorted(works, key=lambda key: key not in late):
-            if key not in self._busy:
-                lanes[namespace_of(key)].append(key)
-        return lanes
+    def _taken(self, key: str) -> bool:
+        return key in self._going or key in self.making.going
 
-    def _start(
-        self,
-        step: str,
-        lanes: Mapping[str, deque[str]],
-        works: Mapping[str, Work],
-        running: dict[asyncio.Task[None], str],
-    ) -> None:
-        """One of each namespace in turn, as many as may run now; the others stay in their lanes."""
-        of = Counter(map(namespace_of, (*self._busy, *running.values())))
-        began = True
-        while began:
-            began = False
-            for namespace, lane in lanes.items():
-                if not lane or of[namespace] >= PER_NAMESPACE or len(running) >= AT_ONCE:
-                    continue
-                key, began = lane.popleft(), True
-                of[namespace] += 1
-                running[asyncio.create_task(self._run(key, step, works[key]), name=f"{step} {key}")] = key
+    def _next(self, waiting: Mapping[str, deque[str]], running: Collection[str]) -> list[str]:
+        of = Counter(map(namespace_of, {*self._left, *running}))
+        found = next_keys(waiting, of, AT_ONCE - len(running), PER_NAMESPACE)
+        return [key for key in found if not self._taken(key)]  # begun beside this step meanwhile
+
+    def _start(self, key: str, step: str, work: Work) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._run(key, step, work), name=f"{step} {key}")
+        self._going[key] = task
+        self._begun.add(key)
+        task.add_done_callback(partial(self._ended, key))
+        return task
+
+    def _ended(self, key: str, task: asyncio.Task[None]) -> None:
+        self._left.discard(key)
+        if self._going.get(key) is task:
+            del self._going[key]
 
     def _leave(self, key: str, task: asyncio.Task[None]) -> None:
-        if task.done():
-            return
-        self._busy[key] = task
-        task.add_done_callback(lambda _: self._busy.pop(key, None))
+        if not task.done():
+            self._left.add(key)
+            self._behind.add(key)
 
     async def _run(self, key: str, step: str, work: Work) -> None:
         try:

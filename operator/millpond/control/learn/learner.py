@@ -1,6 +1,6 @@
 """From telemetry to knowledge, once per observation: what editions can do, and what each server is busy with."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from millpond.api.elasticapp import ElasticAppSpec
@@ -9,9 +9,7 @@ from millpond.clock import Clock
 from millpond.control.guard.faults import Faults
 from millpond.control.learn.knowledge import Knowledge, Observed, from_routers
 from millpond.control.observe.objects import Pod
-from millpond.control.observe.world import Holdings
-from millpond.control.resolve import rollouts
-from millpond.control.resolve.candidates import Candidate
+from millpond.control.resolve.record import Record
 from millpond.router.config import Endpoint
 from millpond.router.telemetry.collector import Collected, Telemetry
 
@@ -56,8 +54,7 @@ class Learner:
 
     def learn(
         self,
-        candidates: Mapping[str, Candidate],
-        holdings: Mapping[str, Holdings],
+        records: Mapping[str, Record],
         now_s: float,
         faults: Faults | None = None,
     ) -> None:
@@ -69,26 +66,27 @@ class Learner:
             if collected is not None and collected.complete:
                 self._take_loads(collected)
         measured = self.measured()
-        self._note_births(holdings, now_s)
-        for key, app in candidates.items():
+        self._note_births(records.values(), now_s)
+        for key, record in records.items():
             try:
-                self._learn(app, holdings[key], collected, measured, now_s)
+                self._learn(record, collected, measured, now_s)
             except Exception as error:
                 faults.failed(key, "learn", error)
-        self.knowledge.forget_others((key, name) for key in candidates for name in holdings[key].editions)
+        self.knowledge.forget_others(
+            (key, name) for key, record in records.items() for name in record.editions
+        )
 
     def _learn(
         self,
-        app: Candidate,
-        held: Holdings,
+        record: Record,
         collected: Collected | None,
         measured: Measured,
         now_s: float,
     ) -> None:
+        app, held, last = record.app, record.held, record.progress
         spec, goal = app.spec, app.goal
         if spec is None or goal is None:
             return
-        last = rollouts.progress(app)
         going = last is not None and not last.phase.final
         for name, raw in held.editions.items():
             self.knowledge.of(app.key, name, raw)
@@ -111,16 +109,14 @@ class Learner:
             return None
         return self._loads.get(Endpoint(address=pod.address, port=port).authority)
 
-    def in_flight(
-        self, candidates: Mapping[str, Candidate], holdings: Mapping[str, Holdings], now_s: float
-    ) -> dict[str, int]:
+    def in_flight(self, records: Iterable[Record], now_s: float) -> dict[str, int]:
         """By pod UID; a pod of which nothing is known is absent."""
         return {
             pod.uid: load.in_flight
-            for key, app in candidates.items()
-            if app.served is not None and key in holdings
-            for pod in holdings[key].pods
-            if (load := self.load(pod, app.served.port, now_s)) is not None
+            for record in records
+            if (spec := record.app.served) is not None
+            for pod in record.pods
+            if (load := self.load(pod, spec.port, now_s)) is not None
         }
 
     def _take_loads(self, collected: Collected) -> None:
@@ -135,8 +131,8 @@ class Learner:
             for endpoint, load in collected.endpoints.items()
         }
 
-    def _note_births(self, holdings: Mapping[str, Holdings], now_s: float) -> None:
-        pods = [pod for held in holdings.values() for pod in held.pods]
+    def _note_births(self, records: Iterable[Record], now_s: float) -> None:
+        pods = [pod for record in records for pod in record.pods]
         known = self._born_s
         # creationTimestamp has whole seconds: what we saw ourselves right after is more exact
         self._born_s = {

@@ -1,6 +1,6 @@
 """What keeps an edition's servers from coming, found once for conditions, rollouts and events. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from millpond.control.observe.objects import Pod
@@ -19,27 +19,28 @@ class Trouble:
     message: str
 
 
-def trouble(holdings: Holdings | None, edition: str, now_s: float) -> Trouble | None:
+def trouble(holdings: Holdings, edition: str, now_s: float) -> Trouble | None:
     """The worst of an edition, by pod names among equals, so that it stays the same while nothing changes."""
-    if holdings is None:
-        return None
     pods = (_of_pod(pod, now_s) for pod in sorted(holdings.pods_of(edition), key=lambda p: p.name))
     found = [t for t in (_refused(holdings, edition), *pods) if t is not None]
     return min(found, key=lambda t: t.reason is None, default=None)
 
 
-def worst(holdings: Holdings | None, serving: str, now_s: float) -> Trouble | None:
-    """Of the edition that serves, else of another one."""
-    names = (serving, *sorted(set(holdings.sets if holdings else ()) - {serving}))
-    found = [t for name in names if (t := trouble(holdings, name, now_s)) is not None]
-    return min(found, key=lambda t: t.reason is None, default=None)
+def worst(found: Mapping[str, Trouble], sets: Iterable[str], serving: str) -> Trouble | None:
+    """Of the edition that serves, else of another one with a ReplicaSet. ``found``: by edition."""
+    names = (serving, *sorted(set(sets) - {serving}))
+    there = [found[name] for name in names if name in found]
+    return min(there, key=lambda t: t.reason is None, default=None)
 
 
-def limiting(holdings: Holdings | None, editions: Iterable[str], now_s: float) -> Trouble | None:
-    """Why fewer servers come than are ordered, although nothing is wrong with the application itself."""
-    found = (trouble(holdings, name, now_s) for name in editions)
-    refused = (_refused(holdings, name) for name in editions) if holdings else ()
-    there = (t for t in found if t is not None and t.reason in _NO_PLACE)
+def limiting(found: Mapping[str, Trouble], holdings: Holdings, editions: Iterable[str]) -> Trouble | None:
+    """Why fewer servers come than are ordered, although nothing is wrong with the application itself.
+
+    ``found``: by edition.
+    """
+    editions = tuple(editions)
+    refused = (_refused(holdings, name) for name in editions)
+    there = (found[name] for name in editions if name in found and found[name].reason in _NO_PLACE)
     return next((t for t in (*refused, *there) if t is not None), None)
 
 

@@ -15,7 +15,7 @@ from millpond.control.observe.grants import Namespace
 from millpond.control.observe.objects import Node, Pod, ReplicaSet
 from millpond.control.observe.places import Joint, Place
 from millpond.kube import paths
-from millpond.kube.cache import Reflector
+from millpond.kube.cache import Reflector, key_of
 from millpond.kube.client import Api
 from millpond.kube.raw import entries, fields, text
 
@@ -156,6 +156,18 @@ class World:
             if owner is not None and owner.app == pod.app and owner.edition == pod.edition:
                 found[owner.app].pods.append(pod)
         return found
+
+    def again(self, held: "Holdings") -> "Holdings":
+        """The same objects as they are known now, with our own writes; who has come meanwhile is not among them."""
+        editions, sets = self.editions.store.items(), self.replicasets.store.items()
+        pods = self.pods.store.items()
+        named = {name: editions.get(key_of(raw)) for name, raw in held.editions.items()}
+        owned = {name: sets.get(rs.key) for name, rs in held.sets.items()}
+        return Holdings(
+            editions={name: raw for name, raw in named.items() if raw is not None},
+            sets={name: rs for name, rs in owned.items() if rs is not None},
+            pods=[pod for old in held.pods if (pod := pods.get(old.key)) is not None],
+        )
 
 
 def _controller(raw: Raw) -> str | None:

@@ -6,9 +6,9 @@ from typing import Any
 
 from millpond.clock import rfc3339
 from millpond.control.observe.objects import RetireIntent
-from millpond.control.observe.troubles import limiting, trouble, worst
-from millpond.control.observe.world import Holdings
-from millpond.control.resolve.candidates import Candidate, Problem, ValidApp
+from millpond.control.observe.troubles import limiting, worst
+from millpond.control.resolve.candidates import Candidate, ValidApp
+from millpond.control.resolve.record import Record
 from millpond.control.snapshot.apps import paused_until_s
 from millpond.kube.raw import of_kind
 from millpond_policies.reasons import Reason
@@ -36,26 +36,25 @@ def goal_text(goal: Goal) -> str:
 
 
 def facts(
-    app: Candidate,
-    holdings: Holdings | None,
+    record: Record,
     view: App | None,
-    problem: Problem | None,
     before: Iterable[Mapping[str, Any]],
     verdicts: Sequence[Verdict],
     now_s: float,
     trouble: str | None,
 ) -> Iterable[Fact]:
+    app, problem = record.app, record.problem
     yield _contested(app)
     yield _paused(app, now_s)
     if problem is not None:
         yield Fact(type="Ready", holds=False, reason=problem.reason, message=problem.message)
     elif view is not None:
-        yield _ready(view, holdings, now_s)
+        yield _ready(view, record)
     if view is None:
         return
-    yield _draining(view, holdings)
-    yield _rolling_out(replace(view, progress=_newest(view, verdicts)), holdings, now_s)
-    yield _limited(view, holdings, verdicts, now_s)
+    yield _draining(view, record)
+    yield _rolling_out(replace(view, progress=_newest(view, verdicts)), record)
+    yield _limited(view, record, verdicts)
     yield from _metrics(app, view, of_kind(before), now_s, trouble)
     if isinstance(app, ValidApp) and app.spec.mode is not Mode.MANUAL:
         yield from _replicas_ignored(app)
@@ -67,13 +66,13 @@ def _newest(view: App, verdicts: Iterable[Verdict]) -> Progress | None:
     return told[-1] if told else view.progress
 
 
-def _rolling_out(view: App, holdings: Holdings | None, now_s: float) -> Fact:
+def _rolling_out(view: App, record: Record) -> Fact:
     last, going = view.progress, view.rolls_out
     if last is None:
         reason = Reason.NEW_EDITION if going else Reason.AS_EXPECTED
         return Fact(type="RollingOut", holds=going, reason=reason, message="")
     text = f"{last.origin} -> {last.edition}: {last.message}"
-    stuck = trouble(holdings, last.edition, now_s) if going else None
+    stuck = record.troubles.get(last.edition) if going else None
     if stuck is not None and stuck.message not in text:
         text = f"{text}; {stuck.message}"
     return Fact(type="RollingOut", holds=going, reason=last.reason, message=text)
@@ -102,13 +101,13 @@ def _paused(app: Candidate, now_s: float) -> Fact:
     return Fact(type="Paused", holds=True, reason=Reason.PAUSED, message=text)
 
 
-def _ready(view: App, holdings: Holdings | None, now_s: float) -> Fact:
+def _ready(view: App, record: Record) -> Fact:
     serving = count(view.servers, ServerState.SERVING)
     floor = view.manual_servers if view.mode is Mode.MANUAL else view.min_servers
     if serving >= floor:
         text = f"at least {floor} of its servers get requests"
         return Fact(type="Ready", holds=True, reason=Reason.AS_EXPECTED, message=text)
-    found = worst(holdings, view.serving, now_s)
+    found = worst(record.troubles, record.sets, view.serving)
     reason = Reason.SERVERS_STARTING if serving else Reason.NO_SERVER_READY
     if found is not None and found.reason is not None:
         reason = found.reason
@@ -116,9 +115,9 @@ def _ready(view: App, holdings: Holdings | None, now_s: float) -> Fact:
     return Fact(type="Ready", holds=False, reason=reason, message=text)
 
 
-def _draining(view: App, holdings: Holdings | None) -> Fact:
+def _draining(view: App, record: Record) -> Fact:
     """Names and deadlines, which stand still; what is in flight moves every second, and is no news."""
-    intents = {p.uid: p.retire for p in (holdings.pods if holdings else ())}
+    intents = {p.uid: p.retire for p in record.pods}
     going = [s for s in view.servers if s.state is ServerState.DRAINING]
     if going:
         text = "; ".join(f"{s.name} finishes its requests{_until(intents.get(s.uid))}" for s in going)
@@ -134,8 +133,8 @@ def _until(intent: RetireIntent | None) -> str:
     return f" (until {rfc3339(intent.deadline_s)}{streams if later else ''})"
 
 
-def _limited(view: App, holdings: Holdings | None, verdicts: Sequence[Verdict], now_s: float) -> Fact:
-    short = limiting(holdings, (view.serving, view.edition), now_s)
+def _limited(view: App, record: Record, verdicts: Sequence[Verdict]) -> Fact:
+    short = limiting(record.troubles, record.held, (view.serving, view.edition))
     if short is not None and short.reason is not None:
         return Fact(type="Limited", holds=True, reason=short.reason, message=short.message)
     hard = {

@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from millpond.control.observe.troubles import Trouble, trouble
-from millpond.control.observe.world import Holdings
+from millpond.control.observe.troubles import Trouble
+from millpond.control.report.appevents import event
 from millpond.control.resolve.candidates import Candidate
-from millpond.kube.events import Event, Events, Type
+from millpond.control.resolve.record import Record
+from millpond.kube.events import Event, Events
 from millpond_policies.reasons import Reason
 
 _Key = tuple[str, str]  # app UID, edition
@@ -19,15 +20,16 @@ class News:
     _troubles: dict[_Key, Trouble] = field(default_factory=dict)
     _states: dict[_Key, str] = field(default_factory=dict)
 
-    def tell(self, events: Events, app: Candidate, held: Holdings, now_s: float) -> None:
+    def tell(self, events: Events, record: Record) -> None:
         """About one app."""
-        for name, raw in held.editions.items():
+        app = record.app
+        for name, raw in record.editions.items():
             about = (app.uid, name)
             state = str((raw.get("status") or {}).get("state") or "")
             if self._states.get(about, "Retired") != state == "Retired":
                 events.post(_retired(app, name))
             self._states[about] = state
-            found = trouble(held, name, now_s)
+            found = record.troubles.get(name)
             if found is None or found.reason is None:
                 self._troubles.pop(about, None)
             elif self._troubles.get(about) != found:
@@ -44,22 +46,14 @@ class News:
 def created(events: Events, app: Candidate, editions: Iterable[str]) -> None:
     for name in editions:
         events.post(
-            _event(app, Reason.EDITION_CREATED, f"edition {name} was made from spec.template", (name,))
+            event(app, Reason.EDITION_CREATED, f"edition {name} was made from spec.template", (name,))
         )
 
 
 def _retired(app: Candidate, name: str) -> Event:
-    return _event(app, Reason.EDITION_RETIRED, f"edition {name} has no servers any more", (name,))
+    return event(app, Reason.EDITION_RETIRED, f"edition {name} has no servers any more", (name,))
 
 
 def _troubled(app: Candidate, name: str, found: Trouble, reason: Reason) -> Event:
     text = f"edition {name}: {found.message}"
-    return _event(app, reason, text, (name, found.message), kind=Type.WARNING)
-
-
-def _event(
-    app: Candidate, reason: Reason, text: str, dedupe: tuple[object, ...], kind: Type = Type.NORMAL
-) -> Event:
-    return Event(
-        key=app.key, uid=app.uid, kind="ElasticApp", reason=reason, message=text, type=kind, dedupe=dedupe
-    )
+    return event(app, reason, text, (name, found.message), warning=True)

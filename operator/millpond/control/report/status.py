@@ -5,13 +5,12 @@ from typing import Any
 
 from millpond.api.names import LABEL_APP
 from millpond.control.guard.faults import Fault
-from millpond.control.observe.world import Holdings
 from millpond.control.report.conditions import bounded, with_condition, with_fault
-from millpond.control.report.decisions import recalled, record
+from millpond.control.report.decisions import recalled
+from millpond.control.report.decisions import record as with_decision
 from millpond.control.report.facts import count, facts, goal_text
-from millpond.control.resolve import rollouts
-from millpond.control.resolve.candidates import Candidate, Problem
 from millpond.control.resolve.claims import dump
+from millpond.control.resolve.record import Record
 from millpond.kube.raw import entries
 from millpond_policies.reasons import Reason
 from millpond_policies.world.actions import Hold, Steer, Verdict
@@ -32,31 +31,29 @@ QUIET_HOLDS = frozenset(
 
 
 def status(
-    app: Candidate,
-    holdings: Holdings | None,
+    record: Record,
     view: App | None,
-    problem: Problem | None,
     verdicts: Iterable[Verdict],
     now_s: float,
     trouble: str | None = None,
     fault: Fault | None = None,
 ) -> dict[str, Any]:
     """The status that the app should have, but for its rollout; equal to the present one when nothing is new."""
-    before, verdicts = app.status, tuple(verdicts)
+    app, before, verdicts = record.app, record.app.status, tuple(verdicts)
     conditions = with_fault(bounded(before.get("conditions")), app.generation, fault, now_s)
-    for fact in facts(app, holdings, view, problem, conditions, verdicts, now_s, trouble):
+    for fact in facts(record, view, conditions, verdicts, now_s, trouble):
         conditions = with_condition(
             conditions, fact.type, fact.holds, fact.reason, fact.message, app.generation, now_s
         )
-    decisions: Sequence[Mapping[str, Any]] = recalled(entries(before.get("decisions")), _written(holdings))
+    decisions: Sequence[Mapping[str, Any]] = recalled(entries(before.get("decisions")), _written(record))
     for verdict in verdicts:
         if not isinstance(verdict, Hold) or verdict.because.reason not in QUIET_HOLDS:
-            decisions = record(decisions, verdict, now_s)
+            decisions = with_decision(decisions, verdict, now_s)
     servers = view.servers if view else ()
     return {
         **{k: v for k, v in before.items() if k in ("edition",)},
         "observedGeneration": app.generation,
-        **_edition(app, holdings, verdicts),
+        **_edition(record, verdicts),
         "claims": dump(app.claims, now_s),
         "goal": goal_text(app.goal) if app.goal else "",
         "replicas": len([s for s in servers if s.state is not ServerState.TERMINATING]),
@@ -72,18 +69,16 @@ def status(
     }
 
 
-def _edition(app: Candidate, holdings: Holdings | None, verdicts: Sequence[Verdict]) -> dict[str, str]:
+def _edition(record: Record, verdicts: Sequence[Verdict]) -> dict[str, str]:
     """The edition that serves, once it is known."""
     done = next((v.to.edition for v in verdicts if isinstance(v, Steer) and v.to.completed), None)
-    serves = done or (rollouts.active(app, holdings) if holdings is not None else None)
+    serves = done or record.active
     return {"edition": serves} if serves else {}
 
 
-def _written(holdings: Holdings | None) -> Iterable[str]:
+def _written(record: Record) -> Iterable[str]:
     """The decisions that stand on what they changed."""
-    if holdings is None:
-        return ()
-    texts = (*(owned.decision for owned in holdings.sets.values()), *(pod.decision for pod in holdings.pods))
+    texts = (*(owned.decision for owned in record.sets.values()), *(pod.decision for pod in record.pods))
     return [text for text in texts if text is not None]
 
 

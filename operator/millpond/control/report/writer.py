@@ -8,17 +8,16 @@ from typing import Any
 
 from millpond.control.guard.faults import Fault
 from millpond.control.learn.knowledge import EditionKnowledge, Knowledge
-from millpond.control.observe.world import Holdings, World
+from millpond.control.observe.world import World
+from millpond.control.outcome import Outcome
 from millpond.control.report.conditions import bounded, with_fault
 from millpond.control.report.status import status
-from millpond.control.resolve import rollouts
 from millpond.control.resolve.candidates import Candidate, Problem
+from millpond.control.resolve.record import Record
 from millpond.kube import paths
 from millpond.kube.client import Api
 from millpond_policies.learn.learning import Memory
 from millpond_policies.reasons import Reason
-from millpond_policies.world.actions import Verdict
-from millpond_policies.world.model import App
 
 Raw = Mapping[str, Any]
 log = logging.getLogger(__name__)
@@ -55,24 +54,20 @@ class Writer:
 
     def app(
         self,
-        app: Candidate,
-        held: Holdings,
-        view: App | None,
-        problem: Problem | None,
-        rejected: str | None,
-        verdicts: Iterable[Verdict],
-        now_s: float,
+        record: Record,
+        outcome: Outcome,
         trouble: str | None,
-        fault: Fault | None = None,
     ) -> list[Write]:
-        """The app's own status. ``rejected``: what the routers said when they refused its routes; ``trouble``: why
-        Prometheus does not tell its response time. How far a rollout is, is written when it is decided."""
-        if problem is None and rejected is not None:
-            problem = Problem(
-                reason=Reason.ROUTER_REJECTED, message=f"the routers refuse its routes: {rejected}"
-            )
+        """The app's own status. ``trouble``: why Prometheus does not tell its response time. How far a rollout is, is
+        written when it is decided."""
+        app, key, now_s = record.app, record.key, outcome.at_s
+        rejected = outcome.published.rejected.get(key)
+        if record.problem is None and rejected is not None:
+            text = f"the routers refuse its routes: {rejected}"
+            record = replace(record, problem=Problem(reason=Reason.ROUTER_REJECTED, message=text))
         self._unkept = {name: s for name, s in self._unkept.items() if 0 <= now_s - s < ASK_AGAIN_S}
-        made = status(app, held, view, problem, tuple(verdicts), now_s, trouble, fault)
+        view, fault = outcome.apps.get(key), outcome.faults.get(key)
+        made = status(record, view, outcome.true_of(key), now_s, trouble, fault)
         after = {name: value for name, value in made.items() if name not in self._unkept}
         if after == {name: value for name, value in app.status.items() if name != "rollout"}:
             return []
@@ -96,19 +91,19 @@ class Writer:
         path = paths.elasticapps(app.namespace, app.name, "status")
         return Write(path=path, body={"status": after}, own=self.world.apps.store.own)
 
-    def editions(self, app: Candidate, held: Holdings, knowledge: Knowledge) -> Iterator[Write]:
+    def editions(self, record: Record, knowledge: Knowledge) -> Iterator[Write]:
         """State, replicas and what was learned: the last only when it moved enough to be worth a write."""
+        app = record.app
         if app.spec is None:
             return
-        states = rollouts.states(app, held)
-        for name, raw in held.editions.items():
+        for name, raw in record.editions.items():
             before = raw.get("status") or {}
             known = knowledge.of(app.key, name, raw)
             moved = known.memory.moved(known.written)
-            owned = held.sets.get(name)
+            owned = record.sets.get(name)
             after = {
                 **before,
-                "state": states[name],
+                "state": record.states[name],
                 "replicas": owned.replicas if owned else before.get("replicas", 0),
                 "learned": known.memory.to_dict() if moved else before.get("learned", {}),
             }
@@ -123,23 +118,19 @@ class Writer:
         write.own(written)
         write.done(written)
 
-    async def write_pools(
-        self, candidates: Mapping[str, Candidate], holdings: Mapping[str, Holdings]
-    ) -> None:
+    async def write_pools(self, records: Iterable[Record]) -> None:
         """How many nodes, apps and servers each pool has."""
         if not self.pools:
             return
-        pools = self.world.pools.store.items()
+        records, pools = tuple(records), self.world.pools.store.items()
         nodes = self.world.nodes.store.items().values()
         for name, raw in pools.items():
-            users = [key for key, app in candidates.items() if app.spec and app.spec.pool == name]
+            users = [record for record in records if record.app.spec and record.app.spec.pool == name]
             selector = raw["spec"].get("nodeSelector") or {}
             after = {
                 "nodes": sum(n.ready and n.schedulable and n.matches(selector) for n in nodes),
                 "apps": len(users),
-                "servers": sum(
-                    not p.finished for key in users for p in (holdings.get(key) or Holdings()).pods
-                ),
+                "servers": sum(not p.finished for record in users for p in record.pods),
             }
             if after != {k: (raw.get("status") or {}).get(k) for k in after}:
                 path = paths.dynamicpools(name, "status")

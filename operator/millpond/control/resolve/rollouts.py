@@ -20,11 +20,11 @@ _NAMED = 3
 Raw = Mapping[str, Any]
 
 
-def way(app: ValidApp, holdings: Holdings, now_s: float) -> Way:
-    """What spec says about rollouts, at this moment."""
+def way(app: ValidApp, holdings: Holdings, active: str | None, now_s: float) -> Way:
+    """What spec says about rollouts, at this moment. ``active``: the edition that serves."""
     spec, rollout = app.spec, app.spec.rollout
     promoted = rollout.promote is not None and rollout.promote.edition == spec.edition
-    settled = spec.edition == active(app, holdings)  # nothing can be held up: windows need no look
+    settled = spec.edition == active  # nothing can be held up: windows need no look
     free = settled or bool(rollout.emergency)
     return Way(
         strategy=rollout.strategy,
@@ -129,9 +129,8 @@ def dump(found: Progress, how: Way, emergency: str = "") -> dict[str, Any]:
     }
 
 
-def active(app: Candidate, holdings: Holdings) -> str | None:
+def active(app: Candidate, holdings: Holdings, last: Progress | None) -> str | None:
     """The edition that serves. The last rollout tells; before the first one, it is the one whose state says so."""
-    last = progress(app)
     if last is not None:
         serves = last.edition if last.phase is Phase.COMPLETED else last.origin
         if serves in holdings.editions:
@@ -145,9 +144,8 @@ def active(app: Candidate, holdings: Holdings) -> str | None:
     return others[0] if others else named if named in holdings.editions else None
 
 
-def states(app: Candidate, holdings: Holdings) -> dict[str, str]:
+def states(app: Candidate, holdings: Holdings, serves: str | None, last: Progress | None) -> dict[str, str]:
     """Active: serves. Validating: comes, with its share in status.rollout. Draining: finishes. Retired: no servers."""
-    serves, last = active(app, holdings), progress(app)
     coming = last.edition if last is not None and not last.phase.final else None
 
     def state(name: str) -> str:

@@ -6,15 +6,15 @@ from dataclasses import replace
 
 from millpond.control.observe.objects import Pod
 from millpond.control.observe.world import Holdings
-from millpond.control.resolve import rollouts
 from millpond.control.resolve.candidates import Candidate
 from millpond.control.resolve.claims import Claim
+from millpond.control.resolve.record import Record
 from millpond.router.config import EDITION_COOKIE, AppRoutes, EditionRoute, Endpoint, Match, Pins, Preview
 from millpond_policies.rollouts.rollback import AT_ONCE
 from millpond_policies.world.release import Phase
 
 
-def app_routes(app: Candidate, holdings: Holdings) -> AppRoutes | None:
+def app_routes(record: Record) -> AppRoutes | None:
     """Routes of one app; None when it has nothing to route (no spec that ever could be read, no edition yet, or
     no host of its own).
 
@@ -22,8 +22,8 @@ def app_routes(app: Candidate, holdings: Holdings) -> AppRoutes | None:
     draining endpoint, so that its requests and sessions can finish. A pod that is being deleted is taken out: what it
     has it finishes, and a session that came back to it would meet its SIGTERM.
     """
-    spec = app.served
-    if spec is None or not holdings.editions:
+    app, spec = record.app, record.app.served
+    if spec is None or not record.editions:
         return None
     matches = tuple(
         Match(
@@ -41,7 +41,7 @@ def app_routes(app: Candidate, holdings: Holdings) -> AppRoutes | None:
     return AppRoutes(
         key=app.key,
         matches=matches,
-        editions=_editions(app, spec.port, holdings),
+        editions=_editions(record, spec.port),
         affinity_cookie=spec.affinity.cookie if spec.affinity else None,
         protocol=spec.protocol,
     )
@@ -57,18 +57,18 @@ def renewed(last: AppRoutes, holdings: Holdings) -> AppRoutes:
     return replace(last, editions=tuple(editions))
 
 
-def _editions(app: Candidate, port: int, holdings: Holdings) -> tuple[EditionRoute, ...]:
-    shares = weights(app, holdings)
+def _editions(record: Record, port: int) -> tuple[EditionRoute, ...]:
+    shares = weights(record)
     return tuple(
         EditionRoute(
             name=name,
-            endpoints=_endpoints(holdings.pods_of(name), port),
+            endpoints=_endpoints(record.pods_of(name), port),
             weight=shares.get(name, 0),
-            preview=_preview(app, name),
-            pins=_pins(app, holdings, name, shares.get(name, 0)),
+            preview=_preview(record, name),
+            pins=_pins(record, name, shares.get(name, 0)),
         )
-        for name in sorted(holdings.editions)
-        if shares.get(name) or holdings.pods_of(name)
+        for name in sorted(record.editions)
+        if shares.get(name) or record.pods_of(name)
     )
 
 
@@ -89,17 +89,17 @@ def edition_cookies(app: Candidate, host: str) -> tuple[str, ...]:
     return (own, EDITION_COOKIE) if was_alone else (own,)
 
 
-def weights(app: Candidate, holdings: Holdings) -> dict[str, int]:
+def weights(record: Record) -> dict[str, int]:
     """Percent of new sessions by edition; all others only finish what they have."""
-    serves, last = rollouts.active(app, holdings), rollouts.progress(app)
-    if last is None or last.phase.final or last.edition not in holdings.editions or serves is None:
+    serves, last = record.active, record.progress
+    if last is None or last.phase.final or last.edition not in record.editions or serves is None:
         return {serves: 100} if serves else {}
     return {serves: 100 - last.weight, last.edition: last.weight}
 
 
-def _preview(app: Candidate, edition: str) -> Preview | None:
+def _preview(record: Record, edition: str) -> Preview | None:
     """Who reaches the edition that comes, whatever its share: testers; from a step by header on, whoever has it."""
-    last = rollouts.progress(app)
+    app, last = record.app, record.progress
     if app.served is None or last is None or last.phase.final or last.edition != edition:
         return None
     rollout = app.served.rollout
@@ -116,23 +116,23 @@ def _preview(app: Candidate, edition: str) -> Preview | None:
     )
 
 
-def _pins(app: Candidate, holdings: Holdings, edition: str, weight: int) -> Pins:
+def _pins(record: Record, edition: str, weight: int) -> Pins:
     """Whom an edition's cookie brings back: one that serves everybody, one that drains those who are at it.
 
     Nobody to an edition that is taken back because requests fail there, nor to one that was not yet let in upon users.
     """
-    last = rollouts.progress(app)
+    app, last = record.app, record.progress
     if last is not None and last.edition == edition:
         if last.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK) and last.reason in AT_ONCE:
             return Pins.NONE
         begins = not (last.phase.final or last.phase is Phase.ROLLING_BACK or last.step or weight)
-        if begins and not _served_before(holdings.pods_of(edition), last.started_s):
+        if begins and not _served_before(record.pods_of(edition), last.started_s):
             return Pins.NONE
     if weight:
         return Pins.ALL
     if app.served is not None and app.served.affinity is not None:
         return Pins.BOUND
-    return Pins.NONE if rollouts.states(app, holdings)[edition] == "Validating" else Pins.ALL
+    return Pins.NONE if record.states[edition] == "Validating" else Pins.ALL
 
 
 def _served_before(pods: Iterable[Pod], at_s: float) -> bool:

@@ -6,44 +6,38 @@ from millpond.api.dynamicpool import Zone
 from millpond.control.learn.knowledge import Knowledge
 from millpond.control.observe import troubles
 from millpond.control.observe.objects import Pod, ReplicaSet
-from millpond.control.observe.world import Holdings
 from millpond.control.resolve import rollouts
-from millpond.control.resolve.candidates import Candidate, ValidApp
+from millpond.control.resolve.candidates import Candidate
+from millpond.control.resolve.record import ValidRecord
 from millpond_policies.world.model import App, EditionView, Server, ServerState
 
 InFlight = Mapping[str, int]  # by pod UID; absent: unknown
 
 
 def viewed(
-    app: ValidApp,
-    holdings: Holdings,
+    record: ValidRecord,
     knowledge: Knowledge,
     in_flight: InFlight,
     now_s: float,
-    *,
-    refused: bool = False,
 ) -> App | None:
     """The app as `plan` sees it; None while no edition of it serves.
 
-    The edition that spec of a ``refused`` app names could not be made: what serves goes on, and is sized as ever.
+    Where the edition that spec names could not be made, what serves goes on, and is sized as ever.
     """
-    if rollouts.active(app, holdings) not in holdings.sets:
+    if record.active not in record.sets:
         return None
-    return app_view(app, holdings, knowledge, in_flight, now_s, refused=refused)
+    return app_view(record, knowledge, in_flight, now_s)
 
 
 def app_view(
-    app: ValidApp,
-    holdings: Holdings,
+    record: ValidRecord,
     knowledge: Knowledge,
     in_flight: InFlight,
     now_s: float,
-    *,
-    refused: bool = False,
 ) -> App:
-    spec = app.spec
-    serves = rollouts.active(app, holdings) or spec.edition
-    named = serves if refused or spec.edition not in holdings.sets else spec.edition
+    app, spec = record.app, record.app.spec
+    serves = record.active or spec.edition
+    named = serves if record.problem is not None or spec.edition not in record.sets else spec.edition
     return App(
         key=app.key,
         edition=named,
@@ -56,15 +50,13 @@ def app_view(
         manual_servers=spec.replicas,
         paused_until_s=paused_until_s(app),
         static=app.pool.zone is Zone.STATIC,
-        way=rollouts.way(app, holdings, now_s),
-        progress=rollouts.progress(app),
+        way=rollouts.way(app, record.held, record.active, now_s),
+        progress=record.progress,
         watched_since_s=knowledge.since_s,
-        editions=tuple(
-            _edition_view(app, holdings, name, knowledge, now_s) for name in sorted(holdings.sets)
-        ),
+        editions=tuple(_edition_view(record, name, knowledge, now_s) for name in sorted(record.sets)),
         servers=tuple(
-            server(pod, holdings.sets.get(pod.edition), in_flight.get(pod.uid))
-            for pod in sorted(holdings.pods, key=lambda p: p.name)
+            server(pod, record.sets.get(pod.edition), in_flight.get(pod.uid))
+            for pod in sorted(record.pods, key=lambda p: p.name)
             if not (pod.finished or pod.overdue(now_s))
         ),
     )
@@ -81,19 +73,17 @@ def is_paused(app: Candidate, now_s: float) -> bool:
     return until_s is not None and now_s < until_s
 
 
-def _edition_view(
-    app: ValidApp, holdings: Holdings, name: str, knowledge: Knowledge, now_s: float
-) -> EditionView:
-    known = knowledge.of(app.key, name, holdings.editions.get(name))
-    stuck = troubles.trouble(holdings, name, now_s)
+def _edition_view(record: ValidRecord, name: str, knowledge: Knowledge, now_s: float) -> EditionView:
+    known = knowledge.of(record.key, name, record.editions.get(name))
+    stuck = record.troubles.get(name)
     return EditionView(
         name=name,
-        ordered=holdings.sets[name].replicas,
+        ordered=record.sets[name].replicas,
         memory=known.memory,
         freshness=known.freshness(now_s),
         evidence=known.evidence,
         stuck=stuck.message if stuck else None,
-        refused=troubles.refused(holdings, name),
+        refused=troubles.refused(record.held, name),
     )
 
 
