@@ -16,7 +16,7 @@ from millpond.control.resolve.claims import (
     NEVER_S,
     Claim,
     Claimant,
-    Record,
+    Granted,
     allocate,
     dump,
     recorded,
@@ -37,7 +37,7 @@ POOL = {"metadata": {"name": "default", "uid": "d", "resourceVersion": "1"}, "sp
 
 def claimant(key: str, *asks: Claim, born: float = 0.0, had: Iterable[Claim] = (), **more: Any) -> Claimant:
     cookie = more.pop("had_cookie", more.get("cookie"))
-    records = {claim: Record(since_s=more.pop("since", 5.0), cookie=cookie) for claim in had}
+    records = {claim: Granted(since_s=more.pop("since", 5.0), cookie=cookie) for claim in had}
     return Claimant(key=key, created_s=born, asks=asks, records=records, **more)
 
 
@@ -170,7 +170,7 @@ def _next(
 def _granted(one: Claimant, holders: dict[Claim, str], now: int) -> Claimant:
     mine = [claim for claim in one.asks if holders.get(claim) == one.key]
     since = {c: one.records[c].since_s if c in one.records else float(now) for c in mine}
-    return replace(one, records={c: Record(since_s=since[c], cookie=one.cookie) for c in mine})
+    return replace(one, records={c: Granted(since_s=since[c], cookie=one.cookie) for c in mine})
 
 
 def _no_cookie_twice(claimants: list[Claimant], holders: dict[Claim, str]) -> None:
@@ -382,7 +382,7 @@ def test_the_records_that_a_status_gets_are_read_again_as_they_were() -> None:
     found = settled(raw("cart", "cart.test", "cart.test/x", affinity={"cookie": "S"}))["shop/cart"]
     assert all(record.since_s == NEVER_S for record in found.claims.values())
     again = recorded({"claims": dump(found.claims, 1000.9)})
-    assert again == {claim: Record(since_s=1000.0, cookie="S") for claim in found.claims}
+    assert again == {claim: Granted(since_s=1000.0, cookie="S") for claim in found.claims}
 
 
 @settings(max_examples=100, deadline=None)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from millpond.control.resolve.candidates import ValidApp
-from millpond.control.resolve.claims import NEVER_S, Claim, Record
+from millpond.control.resolve.claims import NEVER_S, Claim, Granted
 from millpond.control.routing.routes import edition_cookies
 from millpond.router.config import EDITION_COOKIE, Pins
 
@@ -125,7 +125,7 @@ def test_whatever_the_phase_and_reason_no_edition_without_weight_lets_everybody_
 HOST = "cart.test"
 
 
-def _app(record: Record, *, crowded: bool) -> ValidApp:
+def _app(record: Granted, *, crowded: bool) -> ValidApp:
     return replace(app(), claims={Claim(HOST): record}, crowded=frozenset({HOST}) if crowded else frozenset())
 
 
@@ -135,21 +135,23 @@ OWN = f"{EDITION_COOKIE}-7272c49c"
 @pytest.mark.parametrize(
     ("record", "crowded", "names"),
     [
-        pytest.param(Record(since_s=1.0), False, (EDITION_COOKIE,), id="alone: the usual name"),
+        pytest.param(Granted(since_s=1.0), False, (EDITION_COOKIE,), id="alone: the usual name"),
         pytest.param(
-            Record(since_s=1.0, shared_since_s=5.0), True, (OWN, EDITION_COOKIE),
+            Granted(since_s=1.0, shared_since_s=5.0), True, (OWN, EDITION_COOKIE),
             id="shared, but alone before: its own, and the usual one is believed",
         ),
         pytest.param(
-            Record(since_s=1.0, shared_since_s=NEVER_S), True, (OWN, EDITION_COOKIE), id="shared since a moment ago"
+            Granted(since_s=1.0, shared_since_s=NEVER_S), True, (OWN, EDITION_COOKIE), id="shared since a moment ago"
         ),
-        pytest.param(Record(since_s=5.0, shared_since_s=5.0), True, (OWN,), id="never alone there: its own alone"),
-        pytest.param(Record(since_s=NEVER_S, shared_since_s=NEVER_S), True, (OWN,), id="just granted on a shared host"),
+        pytest.param(Granted(since_s=5.0, shared_since_s=5.0), True, (OWN,), id="never alone there: its own alone"),
         pytest.param(
-            Record(since_s=1.0, shared_since_s=5.0), False, (EDITION_COOKIE, OWN),
+            Granted(since_s=NEVER_S, shared_since_s=NEVER_S), True, (OWN,), id="just granted on a shared host"
+        ),
+        pytest.param(
+            Granted(since_s=1.0, shared_since_s=5.0), False, (EDITION_COOKIE, OWN),
             id="alone again: the usual one, and its own is believed",
         ),
     ],
 )  # fmt: skip
-def test_what_the_edition_cookie_is_called(record: Record, crowded: bool, names: tuple[str, ...]) -> None:
+def test_what_the_edition_cookie_is_called(record: Granted, crowded: bool, names: tuple[str, ...]) -> None:
     assert edition_cookies(_app(record, crowded=crowded), HOST) == names

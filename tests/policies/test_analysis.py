@@ -7,7 +7,7 @@ import pytest
 from millpond_policies.goals import Goal, GoalKind
 from millpond_policies.learn.histogram import BOUNDS_MS
 from millpond_policies.reasons import Reason
-from millpond_policies.rollouts.analysis import Outcome, judge
+from millpond_policies.rollouts.analysis import Judgement, judge
 from millpond_policies.world.release import Evidence
 
 from policies.swapping import seen
@@ -15,7 +15,7 @@ from policies.swapping import seen
 GOAL = Goal(kind=GoalKind.AVERAGE, target_ms=300.0)
 P95 = Goal(kind=GoalKind.PERCENTILE, target_ms=300.0, percentile=95)
 NO_GOAL = Goal(kind=GoalKind.DISCRETIONARY)
-SOUND, SICK, UNSURE = Outcome.SOUND, Outcome.SICK, Outcome.UNSURE
+SOUND, SICK, UNSURE = Judgement.SOUND, Judgement.SICK, Judgement.UNSURE
 OLD = seen(100.0, requests=5000)
 
 
@@ -32,7 +32,7 @@ def histogram(at_ms: float, requests: int) -> tuple[int, ...]:
 
 
 @pytest.mark.parametrize(
-    ("new", "old", "goal", "outcome", "reason"),
+    ("new", "old", "goal", "judgement", "reason"),
     [
         pytest.param(seen(120), OLD, GOAL, SOUND, Reason.EDITION_SOUND, id="slower, but within the goal"),
         pytest.param(seen(900), OLD, GOAL, SICK, Reason.EDITION_SLOW, id="beyond the goal"),
@@ -102,9 +102,9 @@ def histogram(at_ms: float, requests: int) -> tuple[int, ...]:
         pytest.param(Evidence(), OLD, GOAL, UNSURE, Reason.NOT_ENOUGH_REQUESTS, id="no requests at all"),
     ],
 )
-def test_finding(new: Evidence, old: Evidence, goal: Goal, outcome: Outcome, reason: Reason) -> None:
+def test_finding(new: Evidence, old: Evidence, goal: Goal, judgement: Judgement, reason: Reason) -> None:
     found = judge(new, old, goal, min_requests=100)
-    assert (found.outcome, found.reason) == (outcome, reason)
+    assert (found.judgement, found.reason) == (judgement, reason)
 
 
 def test_what_warming_servers_take_is_not_held_against_them_but_errors_are() -> None:

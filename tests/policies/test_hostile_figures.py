@@ -186,7 +186,7 @@ def test_an_edition_is_not_slow_for_what_the_clock_rounds() -> None:
         quick = quick.plus(50, 0, 0.0, (), young=False)
         other = other.plus(50, 0, 20.0, (), young=False)
     finding = analysis.judge(other, quick, Goal(kind=GoalKind.DISCRETIONARY), 100)
-    assert finding.outcome is analysis.Outcome.SOUND
+    assert finding.judgement is analysis.Judgement.SOUND
 
 
 @pytest.mark.parametrize(

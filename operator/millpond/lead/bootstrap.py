@@ -33,6 +33,7 @@ from millpond.lead.routerpods import RouterPods
 from millpond.lead.settings import Settings
 from millpond.lead.term import Shared, Term
 from millpond.prom.reader import PromReader
+from millpond_policies.learn.windows import SHOWN_S
 from millpond_policies.world.model import App, ServerState
 
 log = logging.getLogger(__name__)
@@ -266,7 +267,7 @@ class _Parts:
 
 def _figures(app: App) -> AppFigures:
     edition = app.view(app.edition)
-    response_ms = edition.memory.response_ms(app.goal, now_s(), 10.0) if edition else None
+    response_ms = edition.memory.response_ms(app.goal, now_s(), SHOWN_S) if edition else None
     return AppFigures(
         desired=desired(app),
         ready=sum(s.state is ServerState.SERVING for s in app.servers),

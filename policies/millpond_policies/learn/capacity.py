@@ -39,7 +39,7 @@ class Model(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pool:
+class Batch:
     """A few seconds together: enough requests for a mean that means something."""
 
     requests: int
@@ -230,7 +230,7 @@ class Capacity:
         rate = sum(s.requests for s in last) / sum(s.window_s for s in last) / seconds[-1].serving
         return self if rate <= (self.frontier_rps or 0.0) else replace(self, frontier_rps=rate)
 
-    def _judged(self, pool: Pool, goal: Goal) -> "Capacity":
+    def _judged(self, pool: Batch, goal: Goal) -> "Capacity":
         """How well did each model predict this pool, before it learns from it?"""
         return replace(
             self,
@@ -238,7 +238,7 @@ class Capacity:
             law_error=_error(self.law_error, self.law(), pool, goal),
         )
 
-    def _based(self, pool: Pool, seconds: Sequence[Second]) -> "Capacity":
+    def _based(self, pool: Batch, seconds: Sequence[Second]) -> "Capacity":
         """The response of an idle server: falls fast, rises slowly and only under little load."""
         if self.base_ms is None:
             means = [mean_ms((s,)) for s in seconds[-5:] if s.requests >= 5]
@@ -254,7 +254,7 @@ class Capacity:
         pools = 1 if pool.mean_ms < FALLEN * self.base_ms else min(self.pools + 1, 20)
         return replace(self, base_ms=base, tail_ms=tail, pools=pools)
 
-    def _shaped(self, pool: Pool) -> "Capacity":
+    def _shaped(self, pool: Batch) -> "Capacity":
         """What the rise of the response over the base says about peak and spread."""
         if self.base_ms is None or pool.queueing or pool.requests < POOL_REQUESTS:
             return self
@@ -269,7 +269,7 @@ class Capacity:
         peak = seen if self.peak_rps is None else self.peak_rps + (seen - self.peak_rps) / n
         return replace(self, peak_rps=peak, inferred=n)
 
-    def _spread(self, pool: Pool, wait_ms: float) -> "Capacity":
+    def _spread(self, pool: Batch, wait_ms: float) -> "Capacity":
         """With the peak known, waits tell the spread; far too short ones, that the peak was read too low."""
         peak = max(self.peak_rps or 0.0, pool.rate_rps)
         after = replace(self, peak_rps=peak)
@@ -286,7 +286,7 @@ class Capacity:
         return replace(after, spread=self.spread + 0.05 * (spread - self.spread))
 
     def _used(
-        self, pool: Pool, seconds: Sequence[Second], cpu_cores: float | None, cores: float | None
+        self, pool: Batch, seconds: Sequence[Second], cpu_cores: float | None, cores: float | None
     ) -> "Capacity":
         """The utilisation law: CPU used ÷ completions."""
         after = self if cores is None else replace(self, cores=cores)
@@ -312,7 +312,7 @@ class Capacity:
         return replace(after, wait_ms=after.wait_ms + gain * (wait - after.wait_ms))
 
 
-def _pool(seconds: Sequence[Second], pooled_s: float, goal: Goal, *, first: bool) -> Pool | None:
+def _pool(seconds: Sequence[Second], pooled_s: float, goal: Goal, *, first: bool) -> Batch | None:
     """The usable seconds since the last pool, once they are enough."""
     newest = seconds[-1]
     run = [
@@ -331,7 +331,7 @@ def _pool(seconds: Sequence[Second], pooled_s: float, goal: Goal, *, first: bool
     rate = requests / length / newest.serving
     growth = newest.in_flight - run[0].in_flight
     queueing = growth > 3 * sqrt(max(1.0, requests / length)) + newest.serving
-    return Pool(requests=requests, mean_ms=mean, goal_ms=at_goal, rate_rps=rate, queueing=queueing)
+    return Batch(requests=requests, mean_ms=mean, goal_ms=at_goal, rate_rps=rate, queueing=queueing)
 
 
 def _toward(now: float, seen: float, falling: float, rising: float) -> float:
@@ -340,7 +340,7 @@ def _toward(now: float, seen: float, falling: float, rising: float) -> float:
     return now + (falling if seen < now else rising) * (seen - now)
 
 
-def _error(before: float | None, curve: Curve | None, pool: Pool, goal: Goal) -> float | None:
+def _error(before: float | None, curve: Curve | None, pool: Batch, goal: Goal) -> float | None:
     if curve is None:
         return before
     most = 4 * max(goal.target_ms or 0.0, curve.base_ms)

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 
 from millpond_policies.goals import Goal
 from millpond_policies.learn.seconds import Second, completed_rps, goal_ms, since
+from millpond_policies.learn.windows import PRESENT_S
 
 STRIKES = 2
 RETRY_S, LONGEST_RETRY_S = 300.0, 3600.0
-BEFORE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class Doubt:
     def _opened(self, seconds: Sequence[Second], goal: Goal, target_ms: float, at_s: float) -> Trial | None:
         if self.trial is not None:
             return replace(self.trial, changed_s=at_s)
-        last = since(seconds, seconds[-1].at_s - BEFORE_S)
+        last = since(seconds, seconds[-1].at_s - PRESENT_S)
         response = goal_ms(goal, last)
         if response is None or response <= target_ms or not seconds[-1].serving:
             return None

@@ -30,7 +30,7 @@ COMPARABLE = 50  # requests of the old edition, to compare with
 ENOUGH_WINDOWS = 8  # seconds with requests, before slowness is more than a moment
 
 
-class Outcome(StrEnum):
+class Judgement(StrEnum):
     SOUND = "sound"
     SICK = "sick"
     UNSURE = "unsure"
@@ -38,7 +38,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    outcome: Outcome
+    judgement: Judgement
     reason: Reason
     inputs: tuple[tuple[str, Input], ...] = ()
 
@@ -55,17 +55,17 @@ def judge(new: Evidence, old: Evidence, goal: Goal, min_requests: int) -> Findin
         ("target_ms", goal.target_ms),
     )
 
-    def found(outcome: Outcome, reason: Reason) -> Finding:
-        return Finding(outcome=outcome, reason=reason, inputs=inputs)
+    def found(judgement: Judgement, reason: Reason) -> Finding:
+        return Finding(judgement=judgement, reason=reason, inputs=inputs)
 
     if _more_errors(new, old):
-        return found(Outcome.SICK, Reason.EDITION_ERRORS)
+        return found(Judgement.SICK, Reason.EDITION_ERRORS)
     slow = _slower(new, old, goal)
-    if slow is Outcome.SICK:
-        return found(Outcome.SICK, Reason.EDITION_SLOW)
-    if slow is Outcome.UNSURE or new.timed < min_requests:
-        return found(Outcome.UNSURE, Reason.NOT_ENOUGH_REQUESTS)
-    return found(Outcome.SOUND, Reason.EDITION_SOUND)
+    if slow is Judgement.SICK:
+        return found(Judgement.SICK, Reason.EDITION_SLOW)
+    if slow is Judgement.UNSURE or new.timed < min_requests:
+        return found(Judgement.UNSURE, Reason.NOT_ENOUGH_REQUESTS)
+    return found(Judgement.SOUND, Reason.EDITION_SOUND)
 
 
 def value_ms(evidence: Evidence, goal: Goal) -> float | None:
@@ -86,26 +86,26 @@ def _more_errors(new: Evidence, old: Evidence) -> bool:
     return more > MORE_ERRORS and more > SURE * chance
 
 
-def _slower(new: Evidence, old: Evidence, goal: Goal) -> Outcome:
+def _slower(new: Evidence, old: Evidence, goal: Goal) -> Judgement:
     seen = value_ms(new, goal)
     if seen is None:
-        return Outcome.UNSURE
+        return Judgement.UNSURE
     before = value_ms(old, goal) if old.timed >= COMPARABLE else None
     noise = _noise_ms(new, goal, seen)
     if goal.target_ms is None:
         bound = None if before is None else max(MUCH_SLOWER * before, before + RESOLUTION_MS)
         return _against(seen, noise, bound)
     if seen <= goal.target_ms:
-        return Outcome.SOUND
+        return Judgement.SOUND
     blameless = before is not None and before > 0.9 * goal.target_ms
     bound = SLOWER * before if blameless and before is not None else goal.target_ms
     return _against(seen, noise, max(bound, goal.target_ms))
 
 
-def _against(seen_ms: float, noise_ms: float, bound_ms: float | None) -> Outcome:
+def _against(seen_ms: float, noise_ms: float, bound_ms: float | None) -> Judgement:
     if bound_ms is None or seen_ms <= bound_ms:
-        return Outcome.SOUND
-    return Outcome.SICK if seen_ms - SURE * noise_ms > bound_ms else Outcome.UNSURE
+        return Judgement.SOUND
+    return Judgement.SICK if seen_ms - SURE * noise_ms > bound_ms else Judgement.UNSURE
 
 
 def _noise_ms(evidence: Evidence, goal: Goal, seen_ms: float) -> float:

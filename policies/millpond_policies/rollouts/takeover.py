@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from millpond_policies.reasons import Reason
 from millpond_policies.rollouts import rollback
-from millpond_policies.rollouts.analysis import Outcome
+from millpond_policies.rollouts.analysis import Judgement
 from millpond_policies.rollouts.case import Case
 from millpond_policies.rollouts.stages import Stage
 from millpond_policies.world.actions import Verdict
@@ -16,7 +16,7 @@ WATCHED_S = 30.0  # an operator that just started decides nothing by a clock tha
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Obstacle:
+class Wait:
     """Why a stage is not done yet. ``patient``: no deadline applies."""
 
     reason: Reason
@@ -45,15 +45,15 @@ def judge(case: Case) -> tuple[Verdict, ...]:
     return _sick(case) or _stage(case)
 
 
-def _bar(case: Case) -> Obstacle | None:
+def _bar(case: Case) -> Wait | None:
     """What an edition may have to wait for before its first server."""
     way = case.app.way
     if way.unapproved:
         text = f"edition {case.new.name} is a major one: an approver must run `millpond rollout approve`"
-        return Obstacle(reason=Reason.WAITS_FOR_APPROVAL, message=text, needs=Needs.APPROVE)
+        return Wait(reason=Reason.WAITS_FOR_APPROVAL, message=text, needs=Needs.APPROVE)
     if way.closed_until_s is not None:
         text, until_s = way.closed_because, way.closed_until_s
-        return Obstacle(reason=Reason.OUTSIDE_CHANGE_WINDOW, message=text, until_s=until_s)
+        return Wait(reason=Reason.OUTSIDE_CHANGE_WINDOW, message=text, until_s=until_s)
     return None
 
 
@@ -65,7 +65,7 @@ def _sick(case: Case) -> tuple[Verdict, ...]:
         text = f"no server of edition {case.new.name} serves any more{_stuck(case)}"
         return rollback.judge(case, Reason.EDITION_DOWN, text)
     finding = case.finding
-    if finding.outcome is not Outcome.SICK:
+    if finding.judgement is not Judgement.SICK:
         return ()
     seen = ", ".join(f"{name} {value}" for name, value in finding.inputs if value is not None)
     what = "fails too many requests" if finding.reason is Reason.EDITION_ERRORS else "is too slow"
@@ -73,21 +73,21 @@ def _sick(case: Case) -> tuple[Verdict, ...]:
 
 
 def _stage(case: Case) -> tuple[Verdict, ...]:
-    obstacle = _obstacle(case)
-    if obstacle is None and case.next is None:
+    wait = _awaited(case)
+    if wait is None and case.next is None:
         text = f"edition {case.new.name} has taken over"
         return case.steer(Reason.TOOK_OVER, text, phase=Phase.COMPLETED, weight=100)
-    servers = _servers(case, leaving=obstacle is None)
-    obstacle = obstacle or _unready(case)
-    if obstacle is None:
+    servers = _servers(case, leaving=wait is None)
+    wait = wait or _unready(case)
+    if wait is None:
         assert case.next is not None
         return (*_enter(case, case.next), *servers)
-    promoted = case.progress.needs is Needs.PROMOTE and obstacle.needs is None
-    if not (obstacle.patient or promoted) and _late(case):
-        return _give_up(case, obstacle)
+    promoted = case.progress.needs is Needs.PROMOTE and wait.needs is None
+    if not (wait.patient or promoted) and _late(case):
+        return _give_up(case, wait)
     validating = case.progress.step == 0 and case.app.way.approval
     phase = Phase.VALIDATING if validating else Phase.PROGRESSING
-    return (*_tell(case, obstacle, phase, again=promoted), *servers)
+    return (*_tell(case, wait, phase, again=promoted), *servers)
 
 
 def _enter(case: Case, stage: Stage) -> tuple[Verdict, ...]:
@@ -97,18 +97,18 @@ def _enter(case: Case, stage: Stage) -> tuple[Verdict, ...]:
     return case.steer(Reason.NEXT_STEP, text, phase=Phase.PROGRESSING, step=step, weight=stage.weight)
 
 
-def _tell(case: Case, obstacle: Obstacle, phase: Phase, *, again: bool = False) -> tuple[Verdict, ...]:
+def _tell(case: Case, wait: Wait, phase: Phase, *, again: bool = False) -> tuple[Verdict, ...]:
     return case.steer(
-        obstacle.reason,
-        obstacle.message,
+        wait.reason,
+        wait.message,
         phase=phase,
-        needs=obstacle.needs,
-        until_s=obstacle.until_s,
+        needs=wait.needs,
+        until_s=wait.until_s,
         again=again,
     )
 
 
-def _obstacle(case: Case) -> Obstacle | None:
+def _awaited(case: Case) -> Wait | None:
     """What keeps the present stage from being done. A promotion makes do without pause and analysis."""
     way, stage, step = case.app.way, case.current, case.step
     if stage is None:
@@ -116,7 +116,7 @@ def _obstacle(case: Case) -> Obstacle | None:
     draining = case.app.servers_of(case.old.name, ServerState.DRAINING)
     if case.next is not None and stage.old < case.servers and (case.kept(case.old) > stage.old or draining):
         text = f"servers of edition {case.old.name} drain"
-        return Obstacle(reason=Reason.OLD_SERVERS_LEAVE, message=text, patient=True)
+        return Wait(reason=Reason.OLD_SERVERS_LEAVE, message=text, patient=True)
     if way.promoted < step:
         held = _lasting(case, stage)
         if held is not None:
@@ -126,38 +126,38 @@ def _obstacle(case: Case) -> Obstacle | None:
     return None
 
 
-def _lasting(case: Case, stage: Stage) -> Obstacle | None:
+def _lasting(case: Case, stage: Stage) -> Wait | None:
     if case.elapsed_s < stage.pause_s:
         until_s = case.progress.step_s + stage.pause_s
         text = f"the step lasts for {stage.pause_s:g} s"
-        return Obstacle(reason=Reason.STEP_LASTS, message=text, until_s=until_s, patient=True)
+        return Wait(reason=Reason.STEP_LASTS, message=text, until_s=until_s, patient=True)
     if stage.approval:
         text = "waits for `millpond rollout promote`"
-        return Obstacle(reason=Reason.WAITS_FOR_PROMOTION, message=text, needs=Needs.PROMOTE, patient=True)
-    if stage.judged and case.finding.outcome is Outcome.UNSURE:
+        return Wait(reason=Reason.WAITS_FOR_PROMOTION, message=text, needs=Needs.PROMOTE, patient=True)
+    if stage.judged and case.finding.judgement is Judgement.UNSURE:
         text = f"waits for {case.app.way.min_requests} requests on edition {case.new.name} to judge it by"
-        return Obstacle(reason=Reason.NOT_ENOUGH_REQUESTS, message=text)
+        return Wait(reason=Reason.NOT_ENOUGH_REQUESTS, message=text)
     return None
 
 
-def _validating(case: Case) -> Obstacle:
+def _validating(case: Case) -> Wait:
     if case.serving(case.new) < _validators(case):
-        return Obstacle(reason=Reason.SERVERS_WANTED, message=_wanted(case, _validators(case)))
+        return Wait(reason=Reason.SERVERS_WANTED, message=_wanted(case, _validators(case)))
     text = f"edition {case.new.name} can be looked at, and waits for `millpond rollout promote`"
-    return Obstacle(reason=Reason.WAITS_FOR_PROMOTION, message=text, needs=Needs.PROMOTE, patient=True)
+    return Wait(reason=Reason.WAITS_FOR_PROMOTION, message=text, needs=Needs.PROMOTE, patient=True)
 
 
-def _unready(case: Case) -> Obstacle | None:
+def _unready(case: Case) -> Wait | None:
     """What is missing for the next stage."""
     stage = case.next
     if stage is not None and case.serving(case.new) < stage.new:
-        return Obstacle(reason=Reason.SERVERS_WANTED, message=_wanted(case, stage.new))
+        return Wait(reason=Reason.SERVERS_WANTED, message=_wanted(case, stage.new))
     return None if case.trusted else _ignorance(case)
 
 
-def _ignorance(case: Case) -> Obstacle:
+def _ignorance(case: Case) -> Wait:
     text = "response times are unknown: nothing is promoted"
-    return Obstacle(reason=Reason.METRICS_MISSING, message=text)
+    return Wait(reason=Reason.METRICS_MISSING, message=text)
 
 
 def _wanted(case: Case, servers: int) -> str:
@@ -171,10 +171,10 @@ def _late(case: Case) -> bool:
     return case.now_s > max(due_s, case.app.watched_since_s + WATCHED_S) and not case.unknown
 
 
-def _give_up(case: Case, obstacle: Obstacle) -> tuple[Verdict, ...]:
-    inconclusive = obstacle.reason is Reason.NOT_ENOUGH_REQUESTS
+def _give_up(case: Case, wait: Wait) -> tuple[Verdict, ...]:
+    inconclusive = wait.reason is Reason.NOT_ENOUGH_REQUESTS
     reason = Reason.INCONCLUSIVE if inconclusive else Reason.DEADLINE_EXCEEDED
-    text = f"not done within {case.app.way.deadline_s:g} s: {obstacle.message}{_stuck(case)}"
+    text = f"not done within {case.app.way.deadline_s:g} s: {wait.message}{_stuck(case)}"
     return rollback.judge(case, reason, text)
 
 

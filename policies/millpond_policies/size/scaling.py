@@ -28,16 +28,16 @@ def judge(app: App, now_s: float) -> tuple[Verdict, ...]:
     if view is None:
         because = Because(reason=Reason.NO_SAMPLES, servers=0, wanted=app.min_servers)
         return (Hold(app=app.key, edition=app.serving, because=because),)
-    case = _Case(app=app, view=view, now_s=now_s, size=size(app, view, now_s))
+    sizing = _Sizing(app=app, view=view, now_s=now_s, size=size(app, view, now_s))
     if app.paused(now_s):
-        return case.hold(Reason.PAUSED)
+        return sizing.hold(Reason.PAUSED)
     if app.mode is Mode.MANUAL and not app.static:
-        return case.manual()
-    if case.kept < app.min_servers:
-        return case.grow(clamp(app, case.size.needed or 0), Reason.BELOW_FLOOR)
+        return sizing.manual()
+    if sizing.kept < app.min_servers:
+        return sizing.grow(clamp(app, sizing.size.needed or 0), Reason.BELOW_FLOOR)
     if app.static:
-        return case.hold(Reason.STATIC_POOL)
-    return case.automatic()
+        return sizing.hold(Reason.STATIC_POOL)
+    return sizing.automatic()
 
 
 def clamp(app: App, servers: int) -> int:
@@ -46,7 +46,7 @@ def clamp(app: App, servers: int) -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Case:
+class _Sizing:
     app: App
     view: EditionView
     now_s: float

@@ -8,6 +8,7 @@ from millpond_policies.goals import Goal
 from millpond_policies.learn.capacity import Model
 from millpond_policies.learn.learning import Memory
 from millpond_policies.learn.seconds import Second, goal_ms, mean_ms, since
+from millpond_policies.learn.windows import PRESENT_S, RECOVERED, missed_s
 from millpond_policies.reasons import Reason
 from millpond_policies.size.combined import combined
 from millpond_policies.world.actions import Input
@@ -66,7 +67,7 @@ def kept(app: App, view: EditionView) -> int:
 
 def missed(memory: Memory, goal: Goal, now_s: float) -> bool:
     """The goal was exceeded throughout, by the same servers, and the backlog is not about to go."""
-    long_s = max(10.0, 2 * memory.horizon_s)
+    long_s = missed_s(memory.horizon_s)
     seconds = since(memory.recent, now_s - long_s)
     if goal.target_ms is None or len(seconds) < 8 or now_s - seconds[0].at_s < 0.8 * long_s:
         return False
@@ -126,7 +127,7 @@ def _window(
     if any(now_s - s.created_s < memory.shrink_window_s for s in app.servers_of(view.name)):
         return None  # what was just ordered is not sent back because of what was just learned
     seconds = since(memory.recent, now_s - memory.shrink_window_s)
-    target, seen = app.goal.target_ms, goal_ms(app.goal, seconds[-10:])
+    target, seen = app.goal.target_ms, goal_ms(app.goal, seconds[-RECOVERED:])
     if target is not None and seen is not None and seen > target and _attainable(memory, app.goal):
         return None
     most = ceil(peak_rps * (SHRINK_ROOM + memory.load.noise) / rate - 1e-9)
@@ -176,15 +177,15 @@ def _inputs(
     app: App, view: EditionView, now_s: float, forecast: float | None, known: tuple[float, Model] | None
 ) -> tuple[tuple[str, Input], ...]:
     memory = view.memory
-    last = since(memory.recent, now_s - 5.0)
+    last = since(memory.recent, now_s - PRESENT_S)
     peak = memory.capacity.curve()
     return (
-        ("rate_rps", _short(memory.rate_rps(now_s, 5.0))),
+        ("rate_rps", _short(memory.rate_rps(now_s, PRESENT_S))),
         ("forecast_rps", _short(forecast)),
         ("per_server_rps", _short(known[0] if known else None)),
         ("model", known[1].value if known else None),
         ("peak_rps", _short(peak[0].peak_rps if peak else None)),
-        ("response_ms", _short(goal_ms(app.goal, last))),
+        ("response_ms", _short(memory.response_ms(app.goal, now_s, PRESENT_S))),
         ("mean_ms", _short(mean_ms(last))),
         ("target_ms", _short(app.goal.target_ms)),
         ("in_flight", memory.recent[-1].in_flight if memory.recent else None),

@@ -14,13 +14,14 @@ from millpond.cli.where import the_app, where
 from millpond.control.report.conditions import condition
 from millpond.control.report.decisions import as_text
 from millpond.kube.client import Object
+from millpond_policies.learn.windows import PRESENT_S
 
 # What the figures of a decision mean; others say it by their names.
 _MEANINGS = {
-    "rate_rps": "requests per second over the last 5 s",
+    "rate_rps": f"requests per second over the last {PRESENT_S:g} s",
     "forecast_rps": "the rate to expect when a server started now would be ready",
     "per_server_rps": "the rate that one server sustains within the goal, as learned",
-    "response_ms": "what the goal is about, over the last 5 s",
+    "response_ms": f"what the goal is about, over the last {PRESENT_S:g} s",
     "in_flight": "requests that are being answered",
     "start_s": "seconds that a server takes to start, as learned",
     "horizon_s": "so many seconds the forecast looks ahead",

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from millpond.api import dynamicpool, elasticapp, slapolicy
 from millpond.api.parsing import SpecError
 from millpond.control.guard.faults import Faults
-from millpond.control.resolve.claims import Claim, Record
+from millpond.control.resolve.claims import Claim, Granted
 from millpond.control.resolve.salvage import salvaged
 from millpond.kube.raw import fields
 from millpond_policies.reasons import Reason
@@ -35,13 +35,13 @@ class Contest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _App:
+class _Resolved:
     """The object, and which hosts and paths it holds (`HostBook`)."""
 
     key: str
     raw: Raw
     spec: elasticapp.ElasticAppSpec | None
-    claims: Mapping[Claim, Record] = field(default_factory=dict)  # what it holds
+    claims: Mapping[Claim, Granted] = field(default_factory=dict)  # what it holds
     crowded: frozenset[str] = frozenset()  # hosts of these on which other apps have paths, too
     denied: frozenset[Claim] = frozenset()  # what its spec names and it does not hold
     contested: tuple[Contest, ...] = ()  # why
@@ -75,7 +75,7 @@ class _App:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ValidApp(_App):
+class ValidApp(_Resolved):
     """An app whose spec can be read and whose references are there and allow it: only these are acted on."""
 
     spec: elasticapp.ElasticAppSpec
@@ -97,7 +97,7 @@ class ValidApp(_App):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InvalidApp(_App):
+class InvalidApp(_Resolved):
     """An app with a problem: nothing is started, sized or rolled out, and what runs is routed and drained on."""
 
     problem: Problem

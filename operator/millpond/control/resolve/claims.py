@@ -30,7 +30,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Granted:
     """That a claim was granted: since when (epoch seconds), and with which affinity cookie.
 
     ``shared_since_s``: when another app was first seen on that host; None: it was always alone there.
@@ -48,7 +48,7 @@ class Claimant:
     key: str
     created_s: float
     asks: tuple[Claim, ...]
-    records: Mapping[Claim, Record] = field(default_factory=dict)
+    records: Mapping[Claim, Granted] = field(default_factory=dict)
     cookie: str | None = None
     able: bool = True
 
@@ -93,7 +93,7 @@ def _rank(claimant: Claimant, claim: Claim) -> tuple[int, float, float]:
     return (int(record.cookie != claimant.cookie), record.since_s, claimant.created_s)
 
 
-def recorded(status: Any) -> dict[Claim, Record]:
+def recorded(status: Any) -> dict[Claim, Granted]:
     """What a status says was granted; nothing where it cannot be read."""
     entries = fields(status).get("claims")
     if not isinstance(entries, list | tuple):
@@ -101,14 +101,14 @@ def recorded(status: Any) -> dict[Claim, Record]:
     return dict(found for found in map(_entry, entries[:MOST]) if found is not None)
 
 
-def _entry(raw: Any) -> tuple[Claim, Record] | None:
+def _entry(raw: Any) -> tuple[Claim, Granted] | None:
     if not isinstance(raw, Mapping):
         return None
     host, prefix, cookie = raw.get("host"), raw.get("pathPrefix"), raw.get("cookie")
     if not (isinstance(host, str) and is_host(host) and isinstance(prefix, str) and prefix.startswith("/")):
         return None
     since, shared = raw.get("since"), raw.get("sharedSince")
-    return Claim(host, prefix), Record(
+    return Claim(host, prefix), Granted(
         since_s=seconds(since),
         cookie=text(cookie),
         shared_since_s=seconds(shared) if shared is not None else None,
@@ -123,7 +123,7 @@ def seconds(written: Any) -> float:
         return NEVER_S
 
 
-def dump(granted: Mapping[Claim, Record], now_s: float) -> list[dict[str, str]]:
+def dump(granted: Mapping[Claim, Granted], now_s: float) -> list[dict[str, str]]:
     """For status; what has no time yet (NEVER_S) is so since now."""
 
     def since(at_s: float) -> str:

@@ -12,8 +12,8 @@ from millpond.control.resolve.claims import (
     NEVER_S,
     Claim,
     Claimant,
+    Granted,
     Held,
-    Record,
     allocate,
     recorded,
     seconds,
@@ -112,7 +112,7 @@ def _is_old(app: Candidate) -> bool:
     return "claims" not in app.status and bool(app.status.get("edition"))
 
 
-def _cookie(spec: ElasticAppSpec | None, records: Mapping[Claim, Record]) -> str | None:
+def _cookie(spec: ElasticAppSpec | None, records: Mapping[Claim, Granted]) -> str | None:
     if spec is not None:
         return spec.affinity.cookie if spec.affinity else None
     return next((record.cookie for record in records.values()), None)
@@ -130,10 +130,10 @@ def _outcome(app: Candidate, claimant: Claimant, held: Held, grants: Grants) -> 
     }
 
 
-def _record(app: Candidate, claimant: Claimant, claim: Claim, held: Held) -> Record:
+def _record(app: Candidate, claimant: Claimant, claim: Claim, held: Held) -> Granted:
     known = claimant.records.get(claim)
     if known is None:
-        known = Record(since_s=claimant.created_s if _is_old(app) else NEVER_S)
+        known = Granted(since_s=claimant.created_s if _is_old(app) else NEVER_S)
     shared_s = known.shared_since_s
     if shared_s is None and claim.host in held.crowded:
         shared_s = NEVER_S
