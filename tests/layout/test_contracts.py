@@ -19,7 +19,7 @@ FORBIDDEN = [
     ("millpond_policies.size.sizing", "millpond_policies.rollouts.stages", "policies: plan"),
     ("millpond.control.guard.each", "millpond.control.observe.world", "control: the cycle"),
     ("millpond.control.report.facts", "millpond.control.routing.routes", "control: the cycle"),
-    ("millpond.control.act.template", "millpond.control.drain.drains", "control: the cycle"),
+    ("millpond.control.drain.drains", "millpond.control.act.template", "control: the cycle"),
     ("millpond.router.trust.tls", "millpond.router.xds.router", "router: process"),
     ("millpond.router.telemetry.otlp", "millpond.router.xds.router", "router: process"),
     ("millpond.local.node.state", "millpond.local.cluster.plane", "a laptop's parts"),
