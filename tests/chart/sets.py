@@ -48,6 +48,7 @@ EVERYTHING: Values = {
     "operator": {
         "replicas": 3,
         "prometheusUrl": "http://prometheus.monitoring:9090",
+        "logFormat": "json",
         "verbose": True,
         "extraArgs": ["--verbose"],
         "resources": {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "2", "memory": "2Gi"}},

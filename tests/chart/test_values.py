@@ -69,6 +69,7 @@ def service(**values: object) -> Document:
         pytest.param({"hosts": {"default": "*"}}, ["hosts/default", "want array"], id="hosts as text"),
         pytest.param({"watchNamespaces": ["a", "a"]}, ["watchNamespaces"], id="a namespace twice"),
         pytest.param({"operator": {"prometheusUrl": "prom:9090"}}, ["operator/prometheusUrl"], id="no URL"),
+        pytest.param({"operator": {"logFormat": "xml"}}, ["operator/logFormat"], id="no form of a log"),
         pytest.param(
             {"operator": {"verbose": "no"}}, ["operator/verbose", "want boolean"], id="a boolean as text"
         ),

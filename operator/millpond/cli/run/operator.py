@@ -9,6 +9,7 @@ import click
 
 from millpond.api.hosts import patterns
 from millpond.api.names import NAMESPACE
+from millpond.cli.run import lines
 from millpond.kube.errors import ApiError
 from millpond.lead.settings import Settings
 from millpond.router.trust.tls import plain_allowed
@@ -111,6 +112,14 @@ def _hosts(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]
     help="A router that is cut off and does not answer at its statistics address for so long counts as lost: nothing "
     "waits for it any more. Of one that is a pod of the chart, Kubernetes' view of the pod decides.",
 )
+@click.option(
+    "--log-format",
+    type=click.Choice(lines.FORMATS),
+    default="text",
+    show_default=True,
+    help="text, or one JSON object a line. Each verdict that is acted on is a line: app, edition, verdict, reason, "
+    "needed, from, to.",
+)
 @click.option("--verbose", is_flag=True, help="Log more.")
 def operator(
     kubeconfig: Path | None,
@@ -126,6 +135,7 @@ def operator(
     watch_stuck_s: float,
     cycle_stuck_s: float,
     lost_after_s: float,
+    log_format: str,
     verbose: bool,
 ) -> None:
     """Run the operator until it is told to stop.
@@ -142,10 +152,7 @@ def operator(
         raise click.BadParameter(
             f"{health!r}: must be host:port, such as 127.0.0.1:8080", param_hint="--health"
         )
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    lines.begin(log_format, logging.DEBUG if verbose else logging.INFO)
     for name in ("kopf", "asyncio", "urllib3"):
         logging.getLogger(name).setLevel(logging.WARNING)
     from millpond.lead.bootstrap import Operator  # the parts take a second to load: not for --help
