@@ -27,6 +27,11 @@ def steady_s() -> float:
     return time.clock_gettime(_STEADY)
 
 
+def worked_s() -> float:
+    """Seconds of processor time that this thread has used."""
+    return time.thread_time()
+
+
 def rfc3339(at_s: float) -> str:
     """1700000000.0 -> 2023-11-14T22:13:20Z; what lies beyond the calendar is its first or last second."""
     found = datetime.fromtimestamp(max(_FIRST_S, min(_LAST_S, at_s)), UTC)

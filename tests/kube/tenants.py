@@ -9,6 +9,7 @@ from millpond.api.template import template_hash
 from millpond.control.act.editions import new_edition, replicaset_object
 from millpond.control.guard.faults import Faults
 from millpond.control.observe.world import World
+from millpond.control.outcome import Outcome
 from millpond.control.resolve.candidates import ValidApp
 from millpond.kube.cache import Reflector
 from millpond.kube.client import Api
@@ -58,9 +59,23 @@ class Tenants:
         for resource, reflector in self.world.reflectors.items():
             _replace(reflector, [copied(raw) for raw in self.memory.all(resource)], self.memory.version)
 
-    async def once(self) -> None:
+    async def once(self) -> Outcome:
         self.clock.passed_s += 1.0
-        await self.cycle.once()
+        return await self.cycle.once()
+
+    def orders(self, namespace: str) -> list[int]:
+        """How many servers its ReplicaSet was told to have, write by write."""
+        sets = (body for _, key, body in self.memory.of(namespace) if key.startswith("replicasets/"))
+        return [body["spec"]["replicas"] for body in sets if "replicas" in body.get("spec", {})]
+
+    def lose(self, namespace: str, replicas: int) -> None:
+        """Somebody else orders so many servers; the watch tells it."""
+        key = f"replicasets/{namespace}/web-v1"
+        raw = self.memory.get(f"/apis/apps/v1/namespaces/{namespace}/replicasets/web-v1")
+        self.memory.version += 1
+        meta = {**raw["metadata"], "resourceVersion": str(self.memory.version)}
+        self.memory.objects[key] = {**raw, "metadata": meta, "spec": {**raw["spec"], "replicas": replicas}}
+        self.world.replicasets.store.own(copied(self.memory.objects[key]))
 
 
 def _replace(reflector: Reflector[Any], kept: list[Raw], version: int) -> None:

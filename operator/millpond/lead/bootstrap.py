@@ -13,7 +13,7 @@ from itertools import chain
 from typing import Any
 
 from millpond.api.names import LEASE
-from millpond.clock import now_s, steady_s
+from millpond.clock import now_s, steady_s, worked_s
 from millpond.control.learn.learner import Measured
 from millpond.control.learn.measure import Measure
 from millpond.control.observe.world import World
@@ -38,7 +38,10 @@ from millpond_policies.world.model import App, ServerState
 
 log = logging.getLogger(__name__)
 LONGEST_REST_S = 1.0  # a cycle runs at least so often: time alone can change a verdict
-SHORTEST_REST_S = 0.02  # changes come in bursts: let a few of them gather
+SHORTEST_REST_S = 0.02  # changes come in bursts: let a few of them gather,
+MOST_REST_S = (
+    0.25  # and after a cycle that was much work, more of them; but no burst of requests waits longer
+)
 
 
 @dataclass(slots=True)
@@ -58,6 +61,15 @@ class Operator:
                 await _first_of(stop.wait(), build.kopf.ended(), build.beat(), build.lead())
         finally:
             await build.stop()
+
+
+def rest_s(work_s: float) -> float:
+    """How long changes gather after a cycle that took so much processor time; what it waited for does not count.
+
+    So without a pause between changes, a small installation uses half a core at most, and a big one reacts as fast as
+    it can think.
+    """
+    return min(max(SHORTEST_REST_S, work_s), MOST_REST_S)
 
 
 async def _first_of(*works: Coroutine[Any, Any, object]) -> None:
@@ -214,17 +226,18 @@ class _Parts:
 
     async def beat(self) -> None:
         """The cycle, again and again: soon after a change, and at least once a second."""
+        work_s = 0.0
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.wake.wait(), LONGEST_REST_S)
-            await asyncio.sleep(SHORTEST_REST_S)
+            await asyncio.sleep(rest_s(work_s))
             self.wake.clear()
-            began_s = steady_s()
+            began_s, before_s = steady_s(), worked_s()
             self.kopf.follow(self.world.watched)
             if self.world.synced:
                 self._known.set()
                 await self._pass(began_s)
-            await asyncio.sleep(steady_s() - began_s if steady_s() - began_s > 0.1 else 0)
+            work_s = worked_s() - before_s
 
     async def _pass(self, began_s: float) -> None:
         term = self.term

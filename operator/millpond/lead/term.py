@@ -76,7 +76,7 @@ class Term:
             routers=self.routers,
             learner=learner,
             hands=hands,
-            drains=Drains(hands=hands, routers=self.routers, learner=learner),
+            drains=Drains(hands=hands, routers=self.routers, learner=learner, on_answer=shared.wake.set),
             editions=Editions(shared.api, shared.world),
             writer=Writer(shared.api, shared.world, pools=not shared.settings.watch_namespaces),
             clock=now_s,

@@ -1,7 +1,7 @@
 """All servers that are being retired, each brought as far as it can get in this cycle."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -20,6 +20,7 @@ from millpond.control.snapshot.apps import is_paused
 from millpond.router.config import Endpoint
 from millpond.router.xds.control import Published, RouterControl
 
+ASK_S = 0.1  # so long a cycle waits for routers' answers; later ones are looked at in the next cycle
 GAP_S = 0.05  # between two questions: what a router was just sending when it acknowledged shows by then
 
 
@@ -44,15 +45,22 @@ class _Victim:
         return self.spec.sla.source is Source.ROUTER
 
 
+def _nothing() -> None:
+    pass
+
+
 @dataclass(slots=True, kw_only=True)
 class Drains:
     hands: Access
     routers: RouterControl
     learner: Learner
+    on_answer: Callable[[], None] = _nothing  # told when routers have answered that no cycle waits for
     steps: dict[str, RetireStep] = field(default_factory=dict)  # pod UID -> what it waits for
     _quiet: dict[str, Quiet] = field(
         default_factory=dict
     )  # pod UID -> what was seen since the acknowledgement
+    _asking: asyncio.Task[None] | None = None
+    _prompt: bool = True  # whether the routers answered the last question at once
 
     async def advance(
         self,
@@ -69,12 +77,11 @@ class Drains:
         for victim in victims:
             with each.faults.guard(victim.app.key, "drain"):
                 self._look(victim, now_s)
-        with each.faults.guard("", "ask"):
-            await self._ask([v for v in victims if not is_paused(v.app, now_s)])
+        await self._ask([v for v in victims if not is_paused(v.app, now_s)], each)
 
         async def advance(key: str) -> None:
             for victim in by_app[key]:
-                if key in each.busy:
+                if key in each.behind:
                     return  # what was seen is old by now
                 with each.faults.guard(key, "drain"):
                     await self._advance(victim, now_s)
@@ -111,7 +118,25 @@ class Drains:
             requests = load.in_flight - load.streams
             quiet.saw(Activity(at_s=load.at_s, requests=requests, streams=load.streams, total=load.total))
 
-    async def _ask(self, victims: Collection[_Victim]) -> None:
+    async def _ask(self, victims: Collection[_Victim], each: Each) -> None:
+        """One question at a time; a router that answers slowly is waited for once, and then beside the cycles."""
+        if self._asking is None:
+            if not any(self._is_worth_asking(v) for v in victims):
+                return
+            self._asking = asyncio.create_task(self._question(victims, each))
+        await asyncio.wait((self._asking,), timeout=ASK_S if self._prompt else 0)
+
+    async def _question(self, victims: Collection[_Victim], each: Each) -> None:
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        with each.faults.guard("", "ask"):
+            await self._sample(victims)
+        late, self._asking = loop.time() - began_s > ASK_S, None
+        if late or not self._prompt:
+            self.on_answer()
+        self._prompt = not late
+
+    async def _sample(self, victims: Collection[_Victim]) -> None:
         """Ask for fresh samples of those that may be finished, so that an idle server need not wait for reports."""
         for number in range(SAMPLES):
             asked = {v.endpoint: self._quiet[v.pod.uid] for v in victims if self._is_worth_asking(v)}

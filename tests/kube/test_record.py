@@ -1,0 +1,36 @@
+"""What is observed of an app is found out once a cycle, and once more only after a write of its own."""
+
+from kube.counting import DERIVED, REGROUPED, counted
+from kube.tenants import NOISY, QUIET, Tenants, cluster
+
+
+async def settled() -> Tenants:
+    tenants = Tenants()
+    objects = cluster(QUIET, NOISY)
+    for namespace in (QUIET, NOISY):
+        app = objects[f"elasticapps/{namespace}/web"]
+        app["spec"] = {**app["spec"], "mode": "Manual", "replicas": 2}
+    tenants.load(objects)
+    for _ in range(4):
+        await tenants.once()
+    tenants.memory.writes.clear()
+    return tenants
+
+
+async def test_a_settled_cycle_derives_each_thing_once_per_app_and_groups_the_cluster_once() -> None:
+    tenants = await settled()
+    with counted() as calls:
+        await tenants.once()
+    assert not tenants.memory.writes
+    assert calls == {**dict.fromkeys(DERIVED, 2), REGROUPED: 1}
+
+
+async def test_after_a_write_only_the_app_that_was_written_is_looked_at_again() -> None:
+    tenants = await settled()
+    tenants.lose(QUIET, replicas=1)
+    with counted() as calls:
+        outcome = await tenants.once()
+    assert tenants.orders(QUIET) == [2]
+    assert outcome.acted.keys() == {f"{QUIET}/web"}
+    assert calls == {**dict.fromkeys(DERIVED, 3), REGROUPED: 1}
+    assert outcome.records[f"{QUIET}/web"].sets["v1"].replicas == 2
