@@ -88,13 +88,12 @@ class Cluster:
     def start_operator(
         self,
         *,
-        version: int | None = None,
         behind_s: Mapping[str, float] | float = 0.0,
         before: Heard = _nobody,
         after: Heard = _nobody,
         settle_s: float = SETTLE_S,
     ) -> Operator:
-        """``version``: it takes over with caches as they were then, instead of listing now."""
+        """``behind_s``: of its watches, by resource or of all; such a one takes over with what it knew by then."""
         client = Client(self.server, before=before, after=after)
         world = World(cast(Api, client), on_change=lambda: None)
         control = Control(self.routers, self.traffic, self.clock, REUNION_S if settle_s else 0.0)
@@ -102,8 +101,8 @@ class Cluster:
         cycle = build(client, world, control, self.clock, may_act=lambda: self.clock() - began_s >= settle_s)
         feeds = {name: feed(self.server, name, reflector) for name, reflector in world.reflectors.items()}
         for name, watch in feeds.items():
-            watch.start(version)
             watch.behind_s = behind_s if isinstance(behind_s, (int, float)) else behind_s.get(name, 0.0)
+            watch.start()
         self.operator = Operator(client, world, control, cycle, feeds)
         return self.operator
 

@@ -23,6 +23,7 @@ class Promises:
     victims: int = 1
     """Servers of an app that may be on their way out at once."""
     broken: list[str] = field(default_factory=list)
+    _read: dict[tuple[str, str], Pod] = field(default_factory=dict)
 
     def removal(self, raw: Raw) -> None:
         """A ReplicaSet deletes this pod: it must have been named, drained, and done; or never have had a request."""
@@ -53,7 +54,14 @@ class Promises:
         return (authority for router in self.routers for authority in router.in_flight)
 
     def _pods(self) -> list[Pod]:
-        return [objects.pod(raw) for raw in self.server.all("pods", selector="millpond.dev/app")]
+        return [self._pod(raw) for raw in self.server.all("pods", selector="millpond.dev/app")]
+
+    def _pod(self, raw: Raw) -> Pod:
+        """Read once in each version."""
+        key = raw["metadata"]["uid"], raw["metadata"]["resourceVersion"]
+        if key not in self._read:
+            self._read[key] = objects.pod(raw)
+        return self._read[key]
 
     def _serving(self) -> list[Pod]:
         """Who is alive, and gets requests from every router."""

@@ -57,9 +57,11 @@ class Scenario:
             await settled(cluster, edit)
         cluster.promises.floor[made.KEY] = self.floor
 
-    async def played(self, cluster: Cluster, since: int = 0, *, begun: bool = False) -> None:
-        """From an edit on, which was ``begun`` already."""
-        for number, edit in enumerate(self.edits[since:]):
+    async def played(
+        self, cluster: Cluster, since: int = 0, *, until: int | None = None, begun: bool = False
+    ) -> None:
+        """These edits, one after the other; the first one was ``begun`` already."""
+        for number, edit in enumerate(self.edits[since:until]):
             if number or not begun:
                 edit.apply(cluster)
             await settled(cluster, edit)
@@ -68,10 +70,10 @@ class Scenario:
 async def settled(cluster: Cluster, edit: Edit, most: int = 240) -> None:
     """It has come to what it must, and nobody writes any more."""
     await cluster.until(lambda: edit.reached(cluster), most, lambda: f"{edit.servers}, not {_shown(cluster)}")
-    await cluster.until(_silence(cluster), most, lambda: "nobody writes any more")
+    await cluster.until(silence(cluster), most, lambda: "nobody writes any more")
 
 
-def _silence(cluster: Cluster) -> Callable[[], bool]:
+def silence(cluster: Cluster) -> Callable[[], bool]:
     seen = [cluster.server.version, 0]
 
     def silent() -> bool:
@@ -113,14 +115,12 @@ def end_state(server: Server) -> Raw:
     return {
         "conditions": conditions,
         "rollout": rollout,
-        **{
-            k: status.get(k)
-            for k in ("replicas", "servers", "edition", "goal", "claims", "observedGeneration")
-        },
+        **{k: status.get(k) for k in ("replicas", "servers", "edition", "goal", "observedGeneration")},
         **{
             kind: sorted(map(_shape, server.all(kind)), key=str)
             for kind in ("editions", "replicasets", "pods")
         },
+        "claims": [{k: v for k, v in claim.items() if k != "since"} for claim in status["claims"]],
         "pools": [raw.get("status") for raw in server.all("dynamicpools")],
     }
 

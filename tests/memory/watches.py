@@ -57,28 +57,30 @@ class Cache(Follower):
         return news
 
 
+_KEPT_RAW = ("elasticapps", "editions", "slapolicies", "dynamicpools")  # as the operator keeps them
+
+
 @dataclass
 class Feed(Follower):
     """A Reflector of the operator that is not run, but fed."""
 
     reflector: Any = None
 
-    def start(self, version: int | None = None) -> None:
-        """LIST: of now; or, of a cache that has followed all along, what it held at ``version``."""
+    def start(self) -> None:
+        """LIST: of now; or, of a cache that has followed all along and lags, what it holds by now."""
         history, store = self.server.history[self.resource], self.reflector.store
-        if version is None:
+        if not self.behind_s:
             found = (r for r in self.server.all(self.resource) if selected(r, self.selector))
             store.replace(list(store.trimmed(copied(r) for r in found)), self.server.version)
             self.told = len(history)
             return
         store.replace([], 0)
-        self.told = 0
-        self.deliver(sum(change.version <= version for change in history))
+        self.deliver()
 
     def deliver(self, most: int | None = None) -> list[tuple[str, Raw]]:
         news = super().deliver(most)
         for what, raw in news:
-            self.reflector.store.apply(what, copied(raw))
+            self.reflector.store.apply(what, copied(raw) if self.resource in _KEPT_RAW else raw)
         return news
 
 

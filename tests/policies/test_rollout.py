@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from millpond_policies.plan import judge
 from millpond_policies.reasons import Reason
+from millpond_policies.rollouts.takeover import CAUGHT_UP_S
 from millpond_policies.world.actions import Grow, Hold, Retire, Steer
 from millpond_policies.world.model import EditionView, Freshness, Mode, ServerState
 from millpond_policies.world.release import Evidence, Needs, Phase, Step
@@ -151,6 +153,19 @@ def test_an_edition_whose_servers_die_is_taken_back_at_once() -> None:
     world.tick()
     assert world.progress.reason is Reason.EDITION_DOWN
     assert world.progress.weight == 0
+
+
+def test_who_just_took_over_takes_nothing_back_for_servers_that_it_cannot_have_seen_yet() -> None:
+    world = Swapping(way(CANARY, steps=STEPS), servers=2).until(at_step(1))
+    unseen = tuple(s for s in world.app.servers if s.edition != "v2")
+    app = replace(world.app, servers=unseen, watched_since_s=world.now_s)
+
+    def taken_back(at_s: float) -> bool:
+        steers = [v.to for v in judge(app, at_s) if isinstance(v, Steer)]
+        return any(to.reason is Reason.EDITION_DOWN for to in steers)
+
+    assert not taken_back(world.now_s + 1)
+    assert taken_back(world.now_s + CAUGHT_UP_S + 1)
 
 
 @pytest.mark.parametrize("when", [0, 1, 2])

@@ -13,6 +13,7 @@ from millpond_policies.world.release import Needs, Phase
 from millpond_policies.world.strategy import Strategy
 
 WATCHED_S = 30.0  # an operator that just started decides nothing by a clock that ran without it
+CAUGHT_UP_S = 5.0  # nor by servers that it misses, before its watches can have told of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,8 @@ def _sick(case: Case) -> tuple[Verdict, ...]:
     if not case.progress.step:
         return ()
     if not case.serving(case.new):
+        if case.now_s < case.app.watched_since_s + CAUGHT_UP_S:
+            return ()
         text = f"no server of edition {case.new.name} serves any more{_stuck(case)}"
         return rollback.judge(case, Reason.EDITION_DOWN, text)
     finding = case.finding

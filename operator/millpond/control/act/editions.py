@@ -11,6 +11,7 @@ from millpond.clock import Clock, steady_s
 from millpond.control.act.backoff import RefusalBackoff
 from millpond.control.act.template import server_template
 from millpond.control.observe import refusals
+from millpond.control.observe.objects import controller
 from millpond.control.observe.world import Holdings, World
 from millpond.control.resolve.candidates import Problem, ValidApp
 from millpond.control.resolve.record import ValidRecord
@@ -77,25 +78,15 @@ class Editions:
         if self._moved_on(app):
             return None  # the check may have taken long
         try:
-            created = await self.api.create(paths.editions(app.namespace), body)
-        except Conflict:
-            return self._namesake(app, body["metadata"]["name"])
+            there = await self.api.create(paths.editions(app.namespace), body)
+        except Conflict:  # an operator before this one made it, and the cache does not show it yet
+            there = await self.api.get(paths.editions(app.namespace, body["metadata"]["name"]))
         except ApiError as error:
             return self._refused.add(*seen, _problem(error, f"the Edition {app.spec.edition}"))
-        self.world.editions.store.own(created)
-        holdings.editions[app.spec.edition] = created
-        return None
-
-    def _namesake(self, app: ValidApp, name: str) -> Problem | None:
-        """The Edition exists: ours that the cache will show, or another's (app a, edition b-c; app a-b, edition c)."""
-        there = self.world.editions.store.items().get(f"{app.namespace}/{name}")
-        if there is None or there["spec"]["app"] == app.name:
-            return None
-        return Problem(
-            reason=Reason.EDITION_CONFLICT,
-            message=f"spec.edition: an Edition {name!r} exists and belongs to app {there['spec']['app']!r}; "
-            f"choose another name than {app.spec.edition!r}",
-        )
+        self.world.editions.store.own(there)
+        if controller(there["metadata"]) == app.uid and there["spec"]["edition"] == app.spec.edition:
+            holdings.editions[app.spec.edition] = there
+        return _namesake(app, there)
 
     async def _wrong_with(self, app: ValidApp, edition: Raw) -> Problem | None:
         """What the API server finds wrong with the template, in a dry run of the edition's ReplicaSet.
@@ -128,18 +119,30 @@ class Editions:
         if (known := self._refused.get(*seen)) is not None:
             return known
         body = replicaset_object(app, edition, serves=serves)
+        path = paths.replicasets(app.namespace, body["metadata"]["name"])
         try:
-            created = await self.api.create(paths.replicasets(app.namespace), body)
-        except Conflict:
-            return None
+            there = await self.api.create(paths.replicasets(app.namespace), body)
+        except Conflict:  # an operator before this one made it, and the cache does not show it yet
+            there = await self.api.get(path)
         except ApiError as error:
             return self._refused.add(*seen, _problem(error, f"the ReplicaSet of edition {name}"))
-        self.world.replicasets.store.own(created)
-        if (
-            kept := self.world.replicasets.store.items().get(f"{app.namespace}/{body['metadata']['name']}")
-        ) is not None:
+        self.world.replicasets.store.own(there)
+        kept = self.world.replicasets.store.items().get(f"{app.namespace}/{body['metadata']['name']}")
+        if kept is not None and kept.owner_uid == edition["metadata"]["uid"]:
             holdings.sets[name] = kept
         return None
+
+
+def _namesake(app: ValidApp, there: Raw) -> Problem | None:
+    """The Edition of that name may be another app's (app a, edition b-c; app a-b, edition c)."""
+    if there["spec"]["app"] == app.name:
+        return None
+    name = there["metadata"]["name"]
+    return Problem(
+        reason=Reason.EDITION_CONFLICT,
+        message=f"spec.edition: an Edition {name!r} exists and belongs to app {there['spec']['app']!r}; "
+        f"choose another name than {app.spec.edition!r}",
+    )
 
 
 def _conflict(app: ValidApp, holdings: Holdings) -> Problem | None:

@@ -155,7 +155,7 @@ def pod(raw: Mapping[str, Any]) -> Pod:
         uid=meta["uid"],
         app=_key(meta, text(labels.get(LABEL_APP)) or ""),
         edition=text(labels.get(LABEL_EDITION)) or "",
-        owner_uid=_controller(meta),
+        owner_uid=controller(meta),
         node=text(spec.get("nodeName")),
         address=text(status.get("podIP")),
         phase=text(status.get("phase")) or "Pending",
@@ -175,7 +175,8 @@ def pod(raw: Mapping[str, Any]) -> Pod:
     )
 
 
-def _controller(meta: Mapping[str, Any]) -> str | None:
+def controller(meta: Mapping[str, Any]) -> str | None:
+    """The UID of the owner that sees to an object."""
     owners = (o for o in entries(meta.get("ownerReferences")) if o.get("controller"))
     return next((text(o.get("uid")) for o in owners), None)
 
@@ -221,7 +222,7 @@ def replicaset(raw: Mapping[str, Any]) -> ReplicaSet:
         resource_version=meta["resourceVersion"],
         app=_key(meta, text(labels.get(LABEL_APP)) or ""),
         edition=text(labels.get(LABEL_EDITION)) or "",
-        owner_uid=_controller(meta),
+        owner_uid=controller(meta),
         replicas=number(spec.get("replicas"), 1),
         generation=number(meta.get("generation")),
         observed_generation=number(status.get("observedGeneration")),
