@@ -60,7 +60,9 @@ def outcome(trouble: Trouble) -> tuple[int, float]:
     return run(cluster.clock, _ordered(cluster, trouble))
 
 
-@pytest.mark.parametrize("trouble", [webhook_hangs, router_never_acknowledges, both], ids=lambda t: t.__name__)
+@pytest.mark.parametrize(
+    "trouble", [webhook_hangs, router_never_acknowledges, both], ids=lambda t: t.__name__
+)
 def test_another_apps_scale_out_is_written_as_fast_as_without_it(trouble: Trouble) -> None:
     cycles, seconds = outcome(nothing)
     assert outcome(trouble) == (cycles, pytest.approx(seconds, abs=0.01))
