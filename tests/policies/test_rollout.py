@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from millpond_policies.plan import judge
+from millpond_policies.plan import plan
 from millpond_policies.reasons import Reason
 from millpond_policies.rollouts.takeover import CAUGHT_UP_S
 from millpond_policies.world.actions import Grow, Hold, Retire, Steer
-from millpond_policies.world.model import EditionView, Freshness, Mode, ServerState
+from millpond_policies.world.model import EditionView, Freshness, Mode, ServerState, Snapshot
 from millpond_policies.world.release import Evidence, Needs, Phase, Step
 from millpond_policies.world.strategy import Strategy
 
@@ -161,7 +161,7 @@ def test_who_just_took_over_takes_nothing_back_for_servers_that_it_cannot_have_s
     app = replace(world.app, servers=unseen, watched_since_s=world.now_s)
 
     def taken_back(at_s: float) -> bool:
-        steers = [v.to for v in judge(app, at_s) if isinstance(v, Steer)]
+        steers = [v.to for v in plan(Snapshot(apps=(app,)), at_s) if isinstance(v, Steer)]
         return any(to.reason is Reason.EDITION_DOWN for to in steers)
 
     assert not taken_back(world.now_s + 1)
