@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from millpond_policies.goals import Goal, GoalKind
 from millpond_policies.learn.learning import Memory
+from millpond_policies.learn.load import Load
 from millpond_policies.plan import plan
 from millpond_policies.reasons import Reason
 from millpond_policies.world.actions import AnyVerdict, Because, Hold
@@ -103,7 +104,8 @@ def test_also_in_the_middle_of_a_rollout(strategy: Strategy) -> None:
 
 @pytest.mark.parametrize("value", [inf, -inf, nan, 0.1 + 0.2, 1e-320, 1.7e308, 7, None])
 def test_numbers_come_back_exactly(value: float | None) -> None:
-    odd = replace(app(serving(1)), goal=Goal(kind=GoalKind.AVERAGE, target_ms=value))
+    known = Memory(load=Load(peaks=((1.0, value or 0.0),)), shrunk=(value or 0.0, 1.0))
+    odd = replace(app(serving(1), known), goal=Goal(kind=GoalKind.AVERAGE, target_ms=value))
     because = Because(reason=Reason.STEADY, servers=1, wanted=1, inputs=(("x", value),))
     hold = Hold(app="shop/web", edition="v1", because=because)
     text = dump(Recording(now_s=NOW, snapshot=Snapshot(apps=(odd,)), verdicts=(hold,)))
@@ -111,6 +113,7 @@ def test_numbers_come_back_exactly(value: float | None) -> None:
     assert "Infinity" not in text
     assert "NaN" not in text
     assert repr(back.snapshot.apps[0].goal.target_ms) == repr(value)
+    assert repr(back.snapshot.apps[0].editions[0].memory) == repr(known)
     assert repr(back.verdicts[0].because.inputs) == repr((("x", value),))
 
 

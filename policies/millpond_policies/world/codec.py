@@ -89,7 +89,7 @@ def _write_number(value: Any) -> Any:
 def _number(hint: Any) -> bool:
     """Whether it is a union of scalars only, one of them float."""
     args = get_args(hint)
-    return float in args and set(args) <= {*_SCALARS, NoneType}
+    return get_origin(hint) in (Union, UnionType) and float in args and set(args) <= {*_SCALARS, NoneType}
 
 
 def _union_writer(args: tuple[Any, ...]) -> Write:
