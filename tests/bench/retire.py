@@ -3,7 +3,6 @@
 import os
 import secrets
 import statistics
-import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -25,7 +24,6 @@ def figures() -> Iterable[Figure]:
 
 def on_a_cluster(measure: Callable[[Any, str], Sequence[float]]) -> Sequence[float]:
     """``measure(product, namespace)`` with the whole product on a cluster of its own."""
-    sys.path.append(str(Path(__file__).parents[1]))  # where the tests' own modules are
     from e2e.product import GOLD, POOL, Product
 
     with tempfile.TemporaryDirectory(prefix="mp-") as folder:

@@ -3,13 +3,11 @@ by its server. Bytes and time until a change is acknowledged, and time of a requ
 
 import asyncio
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeAlias
 from unittest.mock import patch
 
@@ -28,7 +26,6 @@ Apps: TypeAlias = Callable[[int, int], Mapping[str, AppRoutes]]
 
 
 def figures() -> Iterator[Figure]:
-    sys.path.append(str(Path(__file__).parents[1]))  # where the tests' own modules are
     for number in SIZES:
         of = f"1 app x {number} + {number} servers"
         yield from asyncio.run(_measured(of, number, partial(_one, number)))

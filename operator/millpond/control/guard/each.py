@@ -2,8 +2,8 @@
 
 Writes of one step go on side by side. Who is not done when the cycle's patience ends goes on in the background and is
 left out of the next steps and cycles until then (its calls end, see `millpond.kube.client`). What was not begun is
-dropped: the next cycle sees what is still to be done, and begins with it. New editions are made, and status is told,
-`millpond.control.guard.beside` all that.
+dropped: the next cycle sees what is still to be done, and begins with it. New editions and status are written
+beside all that (`millpond.control.guard.beside`).
 """
 
 import asyncio

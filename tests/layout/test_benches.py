@@ -1,0 +1,19 @@
+"""`make bench` takes minutes; that each of its parts loads is known in seconds."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BENCHES = sorted(
+    found.stem for found in (ROOT / "tests" / "bench").glob("[a-z]*.py") if found.stem != "figures"
+)
+
+
+@pytest.mark.parametrize("name", BENCHES)
+def test_a_benchmark_loads_by_itself(name: str) -> None:
+    argv = [sys.executable, "-c", f"from tests.bench.{name} import figures"]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
