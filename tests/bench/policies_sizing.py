@@ -66,6 +66,7 @@ def _app(key: str, i: int) -> App:
     return App(
         key=key,
         edition="v1",
+        active="v1",
         goal=GOAL,
         min_servers=1,
         max_servers=20,

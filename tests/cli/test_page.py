@@ -5,6 +5,7 @@ import json
 import pytest
 import yaml
 
+from millpond.api.names import GATE
 from millpond.cli.show.servers import servers
 from millpond.clock import rfc3339
 from millpond.control.observe.objects import RetireIntent
@@ -46,7 +47,7 @@ def test_each_server_says_what_it_does() -> None:
             server("unrouted", "ContainersReady"),
             server("new", node=None),
             pulling,
-            server("up", "ContainersReady", "Ready"),
+            server("up", "ContainersReady", GATE, "Ready"),
         ]
     )
     assert [(s.name, s.state, s.until, s.why) for s in found] == [

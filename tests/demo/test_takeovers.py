@@ -2,10 +2,13 @@
 
 from typing import Any
 
-from millpond.api.names import LABEL_EDITION, RETIRE_ANNOTATION
+from millpond.api.names import GATE, LABEL_EDITION, RETIRE_ANNOTATION
+from millpond.control.observe import objects
+from millpond.control.observe.objects import Pod, RetireIntent
 from millpond.demo.takeovers import Takeovers
 
 Raw = dict[str, Any]
+VICTIM = RetireIntent(uid="uid-1", since_s=0.0, deadline_s=60.0, reason="EditionSwap").dump()
 
 
 class Clock:
@@ -27,10 +30,13 @@ def app(edition: str, **rollout: Any) -> Raw:
     return {"spec": {"edition": edition}, "status": {"rollout": told} if rollout else {}}
 
 
-def pod(edition: str, *true: str, **annotations: str) -> Raw:
-    conditions = [{"type": name, "status": "True"} for name in true]
+def pod(edition: str, *true: str, **annotations: str) -> Pod:
+    """Ready: with its gate."""
+    gate = (GATE, "ContainersReady") if "Ready" in true else ()
+    conditions = [{"type": name, "status": "True"} for name in {*true, *gate}]
     meta = {"labels": {LABEL_EDITION: edition}, "annotations": annotations}
-    return {"metadata": meta, "status": {"conditions": conditions}}
+    meta |= {"namespace": "shop", "name": "web-1", "uid": "uid-1"}
+    return objects.pod({"metadata": meta, "status": {"conditions": conditions}})
 
 
 def test_a_rollout_is_noted_when_it_changes_and_timed_from_the_start_of_the_load() -> None:
@@ -52,7 +58,7 @@ def test_the_start_of_an_editions_first_server_is_measured_and_leaving_servers_a
     clock = Clock()
     found = Takeovers(clock)
     found.note_app(app("v2"))
-    leaving = pod("v2", "ContainersReady", **{RETIRE_ANNOTATION: "now"})
+    leaving = pod("v2", "ContainersReady", **{RETIRE_ANNOTATION: VICTIM})
     for at_s, pods in (
         (101.0, [pod("v1", "Ready"), leaving]),
         (102.0, [pod("v1", "Ready"), pod("v2")]),

@@ -4,17 +4,22 @@ from typing import Any
 
 import pytest
 
-from millpond.api.names import RETIRE_ANNOTATION
+from millpond.api.names import GATE, RETIRE_ANNOTATION
+from millpond.control.observe import objects
 from millpond.control.observe.headcount import Servers, count
+from millpond.control.observe.objects import RetireIntent
 from millpond.demo.recording import Order
 from millpond.demo.watch import History
 
-Pod = dict[str, Any]
+Raw = dict[str, Any]
+META = {"namespace": "shop", "name": "web-1", "uid": "uid-1"}
+VICTIM = RetireIntent(uid="uid-1", since_s=0.0, deadline_s=60.0, reason="LoadFell").dump()
 
 
-def pod(*, ready: bool, phase: str = "Running", **metadata: object) -> Pod:
-    conditions = [{"type": "Ready", "status": "True" if ready else "False"}]
-    return {"metadata": metadata, "status": {"phase": phase, "conditions": conditions}}
+def pod(*, ready: bool, phase: str = "Running", **metadata: object) -> Raw:
+    status = "True" if ready else "False"
+    conditions = [{"type": kind, "status": status} for kind in ("Ready", "ContainersReady", GATE)]
+    return {"metadata": META | metadata, "status": {"phase": phase, "conditions": conditions}}
 
 
 @pytest.mark.parametrize(
@@ -22,16 +27,18 @@ def pod(*, ready: bool, phase: str = "Running", **metadata: object) -> Pod:
     [
         pytest.param(pod(ready=True), 1, 0, 0, id="ready, gate and all"),
         pytest.param(pod(ready=False), 0, 1, 0, id="running but not ready yet"),
-        pytest.param({"metadata": {}}, 0, 1, 0, id="without any status yet"),
+        pytest.param({"metadata": META}, 0, 1, 0, id="without any status yet"),
         pytest.param(
-            pod(ready=True, annotations={RETIRE_ANNOTATION: "now"}), 0, 0, 1, id="named as a victim"
+            pod(ready=True, annotations={RETIRE_ANNOTATION: VICTIM}), 0, 0, 1, id="named as a victim"
         ),
         pytest.param(pod(ready=True, deletionTimestamp="now"), 0, 0, 1, id="being deleted"),
         pytest.param(pod(ready=False, phase="Failed"), 0, 0, 0, id="failed: its replacement counts"),
     ],
 )
-def test_servers_by_state(found: Pod, ready: int, starting: int, draining: int) -> None:
-    assert count([found], ordered=3) == Servers(desired=3, ready=ready, starting=starting, draining=draining)
+def test_servers_by_state(found: Raw, ready: int, starting: int, draining: int) -> None:
+    assert count([objects.pod(found)], ordered=3) == Servers(
+        desired=3, ready=ready, starting=starting, draining=draining
+    )
 
 
 def test_orders_are_noted_when_they_change_and_timed_from_the_start_of_the_load() -> None:

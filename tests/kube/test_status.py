@@ -30,6 +30,7 @@ def view(*states: ServerState, minimum: int = 1) -> App:
     return App(
         key="shop/cart",
         edition="v1",
+        active="v1",
         goal=Goal(kind=GoalKind.AVERAGE, target_ms=300.0),
         min_servers=minimum,
         max_servers=4,

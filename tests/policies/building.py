@@ -72,6 +72,7 @@ def app(
     known = App(
         key="shop/web",
         edition="v1",
+        active="v1",
         goal=GOAL,
         min_servers=1,
         max_servers=10,

@@ -121,6 +121,7 @@ class Fluid:
         return App(
             key="shop/web",
             edition="v1",
+            active="v1",
             goal=GOAL,
             min_servers=1,
             max_servers=100,

@@ -190,7 +190,7 @@ def over(world: Swapping) -> bool:
     return final(world) and all(
         not world.app.servers_of(e.name) and not e.ordered
         for e in world.app.editions
-        if e.name != world.app.serving
+        if e.name != world.app.active
     )
 
 

@@ -69,6 +69,7 @@ def apps(draw: st.DrawFn) -> App:
     return App(
         key="shop/web",
         edition="v2",
+        active="v2",
         goal=goal,
         min_servers=least,
         max_servers=least + draw(st.integers(0, 6)),

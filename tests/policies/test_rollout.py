@@ -49,7 +49,7 @@ STEPS = (Step(weight=10, pause_s=10), Step(weight=50, pause_s=10))
 )
 def test_a_sound_edition_takes_over(strategy, servers: int, weights: list[int], most: int) -> None:
     world = Swapping(strategy, servers).until(over)
-    assert world.app.serving == "v2"
+    assert world.app.active == "v2"
     assert world.weights == weights
     assert world.phases == ["Progressing", "Completed"]
     assert world.least_serving == servers, "never less than the app needs"
@@ -87,7 +87,7 @@ def test_a_sick_edition_is_taken_back(strategy: Strategy, evidence: Evidence, re
     world = Swapping(way(strategy, steps=STEPS), servers=3, evidence=evidence).until(over)
     assert world.phases[-1] == "RolledBack"
     assert world.progress.reason is reason
-    assert world.app.serving == "v1"
+    assert world.app.active == "v1"
     assert world.count("v1", ServerState.SERVING) == 3
     assert world.least_serving == 3, "the old edition is never below its need"
     assert world.weights[-1] == 0
@@ -137,11 +137,11 @@ def test_too_few_requests_hold_a_canary_and_end_it_at_the_deadline() -> None:
     assert world.progress.reason is Reason.NOT_ENOUGH_REQUESTS
     world.until(over)
     assert world.progress.reason is Reason.INCONCLUSIVE
-    assert world.app.serving == "v1"
+    assert world.app.active == "v1"
 
 
 def test_no_requests_at_all_do_not_hold_the_other_strategies() -> None:
-    assert Swapping(way(ATOMIC), evidence=NOTHING).until(over).app.serving == "v2"
+    assert Swapping(way(ATOMIC), evidence=NOTHING).until(over).app.active == "v2"
 
 
 def test_an_edition_whose_servers_die_is_taken_back_at_once() -> None:
@@ -192,7 +192,7 @@ def test_going_back_in_the_middle_is_an_abort() -> None:
     world = Swapping(way(ROLLING), servers=4).until(at_step(2))
     world.app = replace(world.app, edition="v1")
     world.until(over)
-    assert world.app.serving == "v1"
+    assert world.app.active == "v1"
     assert "Aborted" in world.phases
     assert world.least_serving == 4
 
@@ -205,14 +205,14 @@ def test_an_edition_that_was_taken_back_is_tried_again_when_named_again() -> Non
     world.app = replace(world.app, edition="v2")
     world.evidence = SOUND
     world.tick()
-    assert world.until(over).app.serving == "v2"
+    assert world.until(over).app.active == "v2"
 
 
 def test_a_third_edition_first_takes_the_second_one_back() -> None:
     world = Swapping(way(ROLLING), servers=4).until(at_step(2))
     third = EditionView(name="v3", ordered=0, freshness=Freshness.FRESH)
     world.app = replace(world.app, edition="v3", editions=(*world.app.editions, third))
-    world.until(lambda w: over(w) and w.app.serving == "v3", ticks=400)
+    world.until(lambda w: over(w) and w.app.active == "v3", ticks=400)
     assert world.least_serving == 4
     assert {s.edition for s in world.app.servers} == {"v3"}
 
@@ -225,7 +225,7 @@ def test_a_pause_stops_it_and_it_goes_on_after() -> None:
     assert world.progress.step == 1
     assert [isinstance(v, Hold) for v in world.tick()] == [True], "settled means silent"
     world.app = replace(world.app, way=replace(world.app.way, paused=False))
-    assert world.until(over).app.serving == "v2"
+    assert world.until(over).app.active == "v2"
 
 
 def test_an_approval_is_waited_for_with_servers_to_look_at() -> None:
@@ -233,7 +233,7 @@ def test_an_approval_is_waited_for_with_servers_to_look_at() -> None:
     assert (world.progress.phase, world.progress.needs) == (Phase.VALIDATING, Needs.PROMOTE)
     assert world.count("v2", ServerState.SERVING) == 1
     world.app = replace(world.app, way=replace(world.app.way, promoted=0))
-    assert world.until(over).app.serving == "v2"
+    assert world.until(over).app.active == "v2"
 
 
 def test_blue_green_is_looked_at_at_full_size() -> None:
@@ -246,7 +246,7 @@ def test_a_promotion_makes_do_without_pause_and_analysis() -> None:
     steps = (Step(weight=10, pause_s=10_000, approval=True),)
     world = Swapping(way(CANARY, steps=steps), evidence=NOTHING).until(at_step(1)).run(20)
     world.app = replace(world.app, way=replace(world.app.way, promoted=1))
-    assert world.until(over, ticks=60).app.serving == "v2"
+    assert world.until(over, ticks=60).app.active == "v2"
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_it_may_have_to_wait_before_its_first_server(closed: dict, needs: Needs 
     assert (world.progress.phase, world.progress.needs) == (Phase.WAITING, needs)
     assert not [v for v in world.verdicts if isinstance(v, Grow)]
     world.app = replace(world.app, way=way(ATOMIC))
-    assert world.until(over).app.serving == "v2"
+    assert world.until(over).app.active == "v2"
 
 
 @pytest.mark.parametrize("blind", [Freshness.STALE, Freshness.PARTIAL, Freshness.MISSING])
@@ -276,14 +276,14 @@ def test_ignorance_promotes_and_removes_nothing(blind: Freshness, step: int) -> 
     assert world.progress.weight == weight
     assert world.count("v1", ServerState.SERVING) == old
     world.freshness = Freshness.FRESH
-    assert world.until(over).app.serving == "v2"
+    assert world.until(over).app.active == "v2"
 
 
 def test_an_operator_that_was_away_does_not_count_the_time_as_lost() -> None:
     world = Swapping(way(ATOMIC), servers=2, start_ticks=3).run(1)
     world.now_s += 10_000
     world.app = replace(world.app, watched_since_s=world.now_s)
-    assert world.until(over).app.serving == "v2"
+    assert world.until(over).app.active == "v2"
 
 
 def test_more_load_in_the_middle_brings_more_servers() -> None:
@@ -363,5 +363,5 @@ def test_every_rollout_ends_with_one_edition_and_never_with_less_capacity(
     assert over(world), world.progress
     assert world.least_serving >= servers
     assert world.most_draining <= how.group
-    assert world.count(world.app.serving, ServerState.SERVING) == servers
+    assert world.count(world.app.active, ServerState.SERVING) == servers
     assert all(isinstance(v, Hold) for v in world.tick())

@@ -55,7 +55,7 @@ def test_an_app_that_may_have_fewer_gives_them_up_and_the_rollout_goes_on(
     world.until(lambda w: left(w) <= most or over(w))
     assert left(world) <= most
     world.until(over)
-    assert world.app.serving == "v2"
+    assert world.app.active == "v2"
     assert world.weights == weights, "the new edition's share never falls"
     assert world.count("v2", ServerState.SERVING) == allowance
     assert world.progress.servers == allowance
@@ -116,5 +116,5 @@ def test_a_sick_edition_is_taken_back_to_what_the_app_may_have() -> None:
     world.evidence = FAILING
     world.until(over)
     assert world.progress.phase is Phase.ROLLED_BACK
-    assert world.app.serving == "v1"
+    assert world.app.active == "v1"
     assert world.run(10).count("v1", ServerState.SERVING) == 2

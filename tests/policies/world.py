@@ -208,6 +208,7 @@ class World:
         app = App(
             key="shop/web",
             edition="v1",
+            active="v1",
             goal=self.goal,
             min_servers=self.min_servers,
             max_servers=self.max_servers,

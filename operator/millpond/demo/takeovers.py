@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from millpond.clock import Clock
-from millpond.control.observe.headcount import edition_of, is_true, leaves
+from millpond.control.observe.objects import Pod
 from millpond.demo.recording import Arrival, Moment, Ready
 from millpond.kube.client import Object
 
@@ -32,20 +32,20 @@ class Takeovers:
         if told and (self.last is None or replace(_moment(told, 0.0), t_s=self.last.t_s) != self.last):
             self.moments.append(_moment(told, now_s))
 
-    def note_pods(self, pods: Iterable[Object]) -> None:
-        staying = [pod for pod in pods if not leaves(pod)]  # what leaves is of an earlier time
-        serving = Counter(edition_of(pod) for pod in staying if is_true(pod, "Ready"))
+    def note_pods(self, pods: Iterable[Pod]) -> None:
+        staying = [p for p in pods if not p.retiring]  # what leaves is of an earlier time
+        serving = Counter(p.edition for p in staying if p.serving)
         if not self.ready or self.ready[-1].servers != serving:
             self.ready.append(Ready(t_s=self.clock(), servers=serving))
         if self.arrivals:
             named = self.arrivals[-1].edition
-            self._note_arrival([pod for pod in staying if edition_of(pod) == named])
+            self._note_arrival([p for p in staying if p.edition == named])
 
-    def _note_arrival(self, servers: list[Object]) -> None:
+    def _note_arrival(self, servers: list[Pod]) -> None:
         last = self.arrivals[-1]
         if servers and last.created_s is None:
             last = replace(last, created_s=self.clock())
-        if last.up_s is None and any(is_true(server, "ContainersReady") for server in servers):
+        if last.up_s is None and any(server.containers_ready for server in servers):
             last = replace(last, up_s=self.clock())
         self.arrivals[-1] = last
 

@@ -1,7 +1,6 @@
 """What the API server says about one app while the demo runs: every order as it is written, servers, decisions."""
 
 import contextlib
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -9,7 +8,8 @@ from typing import Any, Self
 
 from millpond.api.names import LABEL_APP
 from millpond.clock import Clock, from_rfc3339
-from millpond.control.observe.headcount import Servers, count, edition_of
+from millpond.control.observe.headcount import Servers, by_edition, count
+from millpond.control.observe.objects import Pod, pod
 from millpond.demo.recording import Decision, Order
 from millpond.demo.takeovers import Takeovers
 from millpond.kube import paths
@@ -68,7 +68,9 @@ class Watch:
         ours = f"{LABEL_APP}={app}"
         self._apps = self._reflect(api, paths.elasticapps(namespace), None, self._note_app)
         self._sets = self._reflect(api, paths.replicasets(namespace), ours, self._note_order)
-        self._pods = self._reflect(api, paths.pods(namespace), ours, self._note_pods)
+        self._pods: Reflector[Pod] = Reflector(
+            api, paths.pods(namespace), ours, keep=pod, on_change=self._note_pods
+        )
 
     @staticmethod
     def _reflect(api: Api, path: str, selector: str | None, changed: Callable[[], None]) -> Reflector[Object]:
@@ -113,10 +115,7 @@ class Watch:
     @property
     def editions(self) -> Mapping[str, Servers]:
         """Of each edition that has any."""
-        pods: defaultdict[str, list[Object]] = defaultdict(list)
-        for pod in self._all_pods():
-            pods[edition_of(pod)].append(pod)
-        return {edition: count(theirs, len(theirs)) for edition, theirs in sorted(pods.items())}
+        return by_edition(self._all_pods())
 
-    def _all_pods(self) -> list[Object]:
+    def _all_pods(self) -> list[Pod]:
         return list(self._pods.store.items().values())

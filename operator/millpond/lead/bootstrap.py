@@ -279,7 +279,7 @@ class _Parts:
 
 
 def _figures(app: App) -> AppFigures:
-    edition = app.view(app.edition)
+    edition = app.view(app.active)
     response_ms = edition.memory.response_ms(app.goal, now_s(), SHOWN_S) if edition else None
     return AppFigures(
         desired=desired(app),

@@ -44,7 +44,7 @@ def _hold(app: App, now_s: float) -> tuple[Verdict, ...]:
 def _begin(app: App, now_s: float) -> tuple[Verdict, ...]:
     begun = Progress(
         edition=app.edition,
-        origin=app.serving,
+        origin=app.active,
         strategy=app.way.strategy,
         phase=Phase.PROGRESSING,
         servers=0,
@@ -69,7 +69,7 @@ def _go_on(app: App, progress: Progress, now_s: float) -> tuple[Verdict, ...]:
 def _settle(app: App, now_s: float) -> tuple[Verdict, ...]:
     """Spec names the serving edition again: what was given up may be tried once more later."""
     progress = app.progress
-    if progress is None or progress.edition == app.edition or app.edition != app.serving:
+    if progress is None or progress.edition == app.edition or app.edition != app.active:
         return ()
     reason = Reason.SERVES_ALREADY
     to = Progress(
@@ -90,7 +90,7 @@ def _settle(app: App, now_s: float) -> tuple[Verdict, ...]:
 
 def _clear(app: App) -> tuple[Verdict, ...]:
     """Editions that serve no more give up their servers, a group at a time, the smallest first."""
-    serving = app.view(app.serving)
+    serving = app.view(app.active)
     left = [e for e in app.editions if e is not serving and kept(app, e)]
     if not left or serving is None or not _carries(app, serving):
         return ()

@@ -24,10 +24,10 @@ def stage(snapshot: Snapshot, now_s: float) -> tuple[Verdict, ...]:
 
 def judge(app: App, now_s: float) -> tuple[Verdict, ...]:
     """Sizes what serves. The first that applies: paused, below the floor, allocated by hand, Manual, Automatic."""
-    view = app.view(app.serving)
+    view = app.view(app.active)
     if view is None:
         because = Because(reason=Reason.NO_SAMPLES, servers=0, wanted=app.min_servers)
-        return (Hold(app=app.key, edition=app.serving, because=because),)
+        return (Hold(app=app.key, edition=app.active, because=because),)
     sizing = _Sizing(app=app, view=view, now_s=now_s, size=size(app, view, now_s))
     if app.paused(now_s):
         return sizing.hold(Reason.PAUSED)

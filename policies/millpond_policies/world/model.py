@@ -68,7 +68,7 @@ class EditionView:
 class App:
     key: str  # namespace/name
     edition: str  # the one that spec names
-    active: str = ""  # the one that serves; empty: as `edition`
+    active: str  # the one that serves: it is sized while no rollout is under way
     goal: Goal
     min_servers: int
     max_servers: int
@@ -86,25 +86,20 @@ class App:
     servers: tuple[Server, ...] = ()
 
     @property
-    def serving(self) -> str:
-        """The edition that serves: it is sized while no rollout is under way."""
-        return self.active or self.edition
-
-    @property
     def ceiling(self) -> int:
         """The most servers that it may have; the floor is the stronger one."""
         allowed = self.max_servers if self.allowance is None else min(self.max_servers, self.allowance)
         return max(self.min_servers, allowed)
 
     def paused(self, now_s: float) -> bool:
-        return self.paused_until_s is not None and now_s < self.paused_until_s
+        return holds(self.paused_until_s, now_s)
 
     @property
     def named_anew(self) -> bool:
         """Whether spec names an edition that neither serves nor was given up."""
         last = self.progress
         given_up = last is not None and last.edition == self.edition and last.phase.final
-        return self.edition != self.serving and not given_up
+        return self.edition != self.active and not given_up
 
     @property
     def rolls_out(self) -> bool:
@@ -117,6 +112,11 @@ class App:
     def servers_of(self, edition: str, *states: ServerState) -> tuple[Server, ...]:
         """Servers of an edition, in any of ``states`` (all states when none is given)."""
         return tuple(s for s in self.servers if s.edition == edition and (not states or s.state in states))
+
+
+def holds(paused_until_s: float | None, now_s: float) -> bool:
+    """Whether a pause holds: no server is started or ended. None: there is none."""
+    return paused_until_s is not None and now_s < paused_until_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

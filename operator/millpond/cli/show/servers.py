@@ -55,7 +55,7 @@ def _state(found: Pod) -> tuple[str, float | None, str | None]:
         return "ending", found.gone_by_s, found.retire.reason if found.retire else None
     if found.retire is not None:
         return "draining", found.retire.last_deadline_s, found.retire.reason
-    if found.ready:
+    if found.serving:
         return "serving", None, None
     return "starting", None, _obstacle(found)
 

@@ -93,8 +93,8 @@ class Knowledge:
         One that cannot be true was not seen: what is known only gets older.
         """
         known = self.of(app, edition)
-        live = [p for p in pods if not p.deleting and not p.finished and p.retire is None]
-        serving = [p for p in live if p.gate and p.containers_ready]
+        live = [p for p in pods if not (p.retiring or p.finished)]
+        serving = [p for p in live if p.serving]
         warm_up_s = known.memory.warm_up_s
         sample = Sample(
             at_s=observed.at_s,

@@ -161,6 +161,6 @@ class Learner:
 
 def _cpu_cores(pods: list[Pod], cpu_cores: Mapping[tuple[str, str], float]) -> float | None:
     """CPU that the serving servers use together; None unless it is known for each of them."""
-    serving = [p for p in pods if p.gate and p.containers_ready and not p.deleting]
+    serving = [p for p in pods if p.serving]
     known = [u for p in serving if (u := cpu_cores.get((p.namespace, p.name))) is not None]
     return sum(known) if known and len(known) == len(serving) else None

@@ -1,9 +1,10 @@
 """How many servers there are, as anybody sees them who may read pods: for demos and the command line."""
 
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from millpond.api.names import LABEL_EDITION, RETIRE_ANNOTATION
-from millpond.kube.client import Object
+from millpond.control.observe.objects import Pod
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,23 +18,18 @@ class Servers:
     draining: int = 0
 
 
-def count(pods: list[Object], ordered: int) -> Servers:
-    """Servers by state. Ready: all of the pod's conditions and gates hold, so the routers send to it."""
-    leaving = [pod for pod in pods if leaves(pod)]
-    staying = [pod for pod in pods if not leaves(pod) and pod.get("status", {}).get("phase") != "Failed"]
-    ready = sum(is_true(pod, "Ready") for pod in staying)
-    return Servers(desired=ordered, ready=ready, starting=len(staying) - ready, draining=len(leaving))
+def count(pods: Iterable[Pod], ordered: int) -> Servers:
+    """Servers by state. Ready: those that serve."""
+    found = list(pods)
+    staying = [pod for pod in found if not (pod.retiring or pod.finished)]
+    ready = sum(pod.serving for pod in staying)
+    draining = sum(pod.retiring for pod in found)
+    return Servers(desired=ordered, ready=ready, starting=len(staying) - ready, draining=draining)
 
 
-def edition_of(pod: Object) -> str:
-    return str(pod["metadata"].get("labels", {}).get(LABEL_EDITION, "?"))
-
-
-def leaves(pod: Object) -> bool:
-    meta = pod["metadata"]
-    return bool(meta.get("deletionTimestamp")) or RETIRE_ANNOTATION in meta.get("annotations", {})
-
-
-def is_true(pod: Object, condition: str) -> bool:
-    found = pod.get("status", {}).get("conditions", [])
-    return any(c["type"] == condition and c["status"] == "True" for c in found)
+def by_edition(pods: Iterable[Pod]) -> Mapping[str, Servers]:
+    """Of each edition that has any, by its name. Desired: those there are."""
+    found: dict[str, list[Pod]] = defaultdict(list)
+    for pod in pods:
+        found[pod.edition or "?"].append(pod)
+    return {edition: count(theirs, len(theirs)) for edition, theirs in sorted(found.items())}

@@ -127,6 +127,16 @@ class Pod:
         return f"{self.namespace}/{self.name}"
 
     @property
+    def serving(self) -> bool:
+        """Its containers are ready, its gate says that every router sends to it, and nothing takes that back."""
+        return self.containers_ready and bool(self.gate) and not (self.retiring or self.finished)
+
+    @property
+    def retiring(self) -> bool:
+        """It is a victim, or its end has begun."""
+        return self.retire is not None or self.deleting
+
+    @property
     def leaving(self) -> bool:
         """Others end it: its process has a few seconds left (kube/template.py), no drain is waited for."""
         return self.deleting or self.disrupted

@@ -9,7 +9,7 @@ from millpond.control.observe.objects import RetireIntent
 from millpond.control.observe.troubles import limiting, worst
 from millpond.control.resolve.candidates import Candidate, ValidApp
 from millpond.control.resolve.record import Record
-from millpond.control.snapshot.apps import paused_until_s
+from millpond.control.snapshot.apps import is_paused, paused_until_s
 from millpond.kube.raw import of_kind
 from millpond_policies.reasons import Reason
 from millpond_policies.world.actions import Steer, Verdict
@@ -93,10 +93,11 @@ def _paused(app: Candidate, now_s: float) -> Fact:
     until_s = paused_until_s(app)
     if until_s is None:
         return Fact(type="Paused", holds=False, reason=Reason.NOT_PAUSED, message="")
-    if until_s <= now_s:
+    if not is_paused(app, now_s):
         text = f"the pause ended at {rfc3339(until_s)}"
         return Fact(type="Paused", holds=False, reason=Reason.PAUSE_EXPIRED, message=text)
-    why = f": {app.spec.paused.reason}" if app.spec and app.spec.paused and app.spec.paused.reason else ""
+    pause = app.served.paused if app.served else None
+    why = f": {pause.reason}" if pause and pause.reason else ""
     text = f"no server is started or ended until {rfc3339(until_s)}{why}"
     return Fact(type="Paused", holds=True, reason=Reason.PAUSED, message=text)
 
@@ -107,7 +108,7 @@ def _ready(view: App, record: Record) -> Fact:
     if serving >= floor:
         text = f"at least {floor} of its servers get requests"
         return Fact(type="Ready", holds=True, reason=Reason.AS_EXPECTED, message=text)
-    found = worst(record.troubles, record.sets, view.serving)
+    found = worst(record.troubles, record.sets, view.active)
     reason = Reason.SERVERS_STARTING if serving else Reason.NO_SERVER_READY
     if found is not None and found.reason is not None:
         reason = found.reason
@@ -134,7 +135,7 @@ def _until(intent: RetireIntent | None) -> str:
 
 
 def _limited(view: App, record: Record, verdicts: Sequence[Verdict]) -> Fact:
-    short = limiting(record.troubles, record.held, (view.serving, view.edition))
+    short = limiting(record.troubles, record.held, (view.active, view.edition))
     if short is not None and short.reason is not None:
         return Fact(type="Limited", holds=True, reason=short.reason, message=short.message)
     hard = {
@@ -156,7 +157,7 @@ def _metrics(
     now_s: float,
     trouble: str | None,
 ) -> Iterable[Fact]:
-    edition = view.view(view.serving)
+    edition = view.view(view.active)
     assert edition is not None
     known = {
         Freshness.FRESH: (True, Reason.AS_EXPECTED, "every router reports"),
@@ -189,7 +190,7 @@ def _sla(
         return Fact(
             type="SLAMet", holds=None, reason=Reason.METRICS_STALE, message="response times are unknown"
         )
-    edition = view.view(view.serving)
+    edition = view.view(view.active)
     assert edition is not None
     window_s = app.policy.violation_period_s
     response_ms = edition.memory.response_ms(goal, now_s, window_s)

@@ -9,7 +9,7 @@ from millpond.control.observe.objects import Pod, ReplicaSet
 from millpond.control.resolve import rollouts
 from millpond.control.resolve.candidates import Candidate
 from millpond.control.resolve.record import ValidRecord
-from millpond_policies.world.model import App, EditionView, Server, ServerState
+from millpond_policies.world.model import App, EditionView, Server, ServerState, holds
 
 InFlight = Mapping[str, int]  # by pod UID; absent: unknown
 
@@ -36,12 +36,12 @@ def app_view(
     now_s: float,
 ) -> App:
     app, spec = record.app, record.app.spec
-    serves = record.active or spec.edition
-    named = serves if record.problem is not None or spec.edition not in record.sets else spec.edition
+    active = record.active or spec.edition
+    named = active if record.problem is not None or spec.edition not in record.sets else spec.edition
     return App(
         key=app.key,
         edition=named,
-        active=serves,
+        active=active,
         goal=app.goal,
         min_servers=spec.servers.min,
         max_servers=spec.servers.max,
@@ -69,8 +69,7 @@ def paused_until_s(app: Candidate) -> float | None:
 
 
 def is_paused(app: Candidate, now_s: float) -> bool:
-    until_s = paused_until_s(app)
-    return until_s is not None and now_s < until_s
+    return holds(paused_until_s(app), now_s)
 
 
 def _edition_view(record: ValidRecord, name: str, knowledge: Knowledge, now_s: float) -> EditionView:
@@ -108,8 +107,8 @@ def state(pod: Pod, owned: ReplicaSet | None) -> ServerState:
         return ServerState.TERMINATING
     if pod.retire is not None:
         return ServerState.DRAINING
+    if pod.serving:
+        return ServerState.SERVING
     if pod.node is None or not pod.started:
         return ServerState.PENDING if pod.gate is None else ServerState.UNHEALTHY
-    if pod.containers_ready:
-        return ServerState.SERVING if pod.gate else ServerState.STARTING
-    return ServerState.STARTING if pod.gate is None else ServerState.UNHEALTHY
+    return ServerState.STARTING if pod.gate is None or pod.containers_ready else ServerState.UNHEALTHY
