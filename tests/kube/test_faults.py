@@ -33,6 +33,7 @@ def _plan_key(seen: Any, now_s: float) -> str:
 
 STEPS: dict[str, tuple[Any, str, Any]] = {
     "resolve": (Resolver, "_candidate", lambda self, raw, *_: f"{raw['metadata']['namespace']}/web"),
+    "observe": (cycle, "observed", lambda app, *_: app.key),
     "learn": (Learner, "_learn", lambda self, record, *_: record.key),
     "edition": (Editions, "look", lambda self, record: record.key),
     "routes": (cycle, "app_routes", lambda record: record.key),
