@@ -3,18 +3,22 @@
 import csv
 import math
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from millpond_policies.learn.learning import learn
 from millpond_policies.plan import plan
 from millpond_policies.world.model import App, EditionView, Freshness, Snapshot
 
+from tests.bench.figures import Figure
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from millpond_policies.learn.learning import learn
+
 from policies.building import GOAL, NOW, after_load, sample, serving
 from policies.fluid import SUSTAINED_RPS, Fluid
-from tests.bench.figures import Figure
 
 APPS, SERVERS_EACH = 1000, 5
 TRACES = Path(os.environ.get("MILLPOND_TRACES", Path(__file__).parents[3] / "shared" / "traces"))

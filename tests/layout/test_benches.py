@@ -14,6 +14,6 @@ BENCHES = sorted(
 
 @pytest.mark.parametrize("name", BENCHES)
 def test_a_benchmark_loads_by_itself(name: str) -> None:
-    argv = [sys.executable, "-c", f"from tests.bench.{name} import figures"]
+    argv = [sys.executable, "-c", f"import tests.bench.{name}"]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
