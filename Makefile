@@ -13,20 +13,23 @@ WHEELHOUSE := build/wheelhouse
 SBOM := build/sbom/millpond.cdx.json
 HELM ?= helm
 
-.PHONY: demo demo-rollout test test-long test-kind lint bench crds manifests docs helm wheelhouse sbom image lock clean
+.PHONY: demo demo-rollout test test-long test-kind lint programs bench crds manifests docs helm wheelhouse sbom image lock clean
 demo: $(STAMP)
 	$(BIN)/millpond demo surge $(DEMO_ARGS)
 
 demo-rollout: $(STAMP)
 	$(BIN)/millpond demo rollout $(DEMO_ARGS)
 
-# What is quick side by side, whole files at a time; then the product under load, which wants the machine for itself.
+# Side by side, first what is quick, then the product under load; at last what judges time, with the machine for itself.
+SIDE_BY_SIDE = $(BIN)/python -m pytest -n 3 --durations 10
+USUAL = not long and not kind
 test: lint
 ifdef TEST_ARGS
 	$(BIN)/python -m pytest $(TEST_ARGS)
 else
-	$(BIN)/python -m pytest -n 3 --dist loadfile --ignore tests/e2e
-	$(BIN)/python -m pytest tests/e2e
+	$(SIDE_BY_SIDE) -m "$(USUAL) and not alone" --ignore tests/e2e
+	$(SIDE_BY_SIDE) -m "$(USUAL) and not alone" tests/e2e
+	$(BIN)/python -m pytest --durations 10 -m "$(USUAL) and alone"
 endif
 
 test-long: lint
@@ -34,13 +37,17 @@ test-long: lint
 
 # Images and a kind cluster of four nodes, and what only they can show. `make wheelhouse` before does all that needs the network.
 test-kind: wheelhouse
-	$(BIN)/python -m pytest -m kind --durations 20 tests/kind tests/image $(TEST_ARGS)
+	$(BIN)/python -m pytest -m kind --durations 10 tests/kind tests/image $(TEST_ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Fetched or built before any test waits for them: with empty caches six minutes on two cores.
+programs: $(STAMP)
+	@$(BIN)/python -c "from millpond.local.programs import programs; programs.find(print)"
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.bench $(BENCH_ARGS)

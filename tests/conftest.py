@@ -4,18 +4,40 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from millpond.local.cluster.embedded import Cluster, NodeSpec
 from millpond.local.programs import programs
 
+from sidebyside import SideBySide
 from waiting import eventually
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The whole product comes last: its operator sees to every app of the cluster, also to those of other tests."""
-    items.sort(key=lambda item: "e2e" in item.path.parts)
+    """The whole product comes last: its operator sees to every app of the cluster, also to those of other tests.
+
+    Its tests begin with the files of those that may take longest.
+    """
+    longest_s: dict[Path, float] = {}
+    for item in items:
+        longest_s[item.path] = max(longest_s.get(item.path, 0.0), _limit_s(item))
+    items.sort(key=lambda item: (_is_e2e(item), -longest_s[item.path]))
+
+
+def _is_e2e(item: pytest.Item) -> bool:
+    return "e2e" in item.path.parts
+
+
+def _limit_s(item: pytest.Item) -> float:
+    limit = item.get_closest_marker("timeout")
+    return float(limit.args[0]) if limit and _is_e2e(item) else 0.0
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SideBySide:
+    return SideBySide(config, log)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

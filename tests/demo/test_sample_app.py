@@ -13,6 +13,7 @@ import aiohttp
 import httpx
 import pytest
 
+import asking
 from .conftest import APP, RunningApp, gauges, status
 from waiting import eventually
 
@@ -200,10 +201,10 @@ async def test_a_request_says_how_long_it_takes(run_app: RunApp) -> None:
 @pytest.mark.parametrize("path", ["/?ms=soon", "/?ms=-1", "/session?ms=1e9", "/stream?s=x"])
 def test_a_time_that_is_none_is_refused_and_named(run_app: RunApp, path: str) -> None:
     app = run_app()
-    answer = httpx.get(app.url + path)
+    answer = asking.get(app.url + path)
     assert answer.status_code == 400
     assert path.partition("?")[2].partition("=")[2] in answer.json()["error"]
-    assert httpx.get(f"{app.url}/ledger").json()["total"] == 0
+    assert asking.get(f"{app.url}/ledger").json()["total"] == 0
 
 
 def test_bodies_are_counted_whatever_their_size(run_app: RunApp) -> None:
@@ -215,8 +216,8 @@ def test_bodies_are_counted_whatever_their_size(run_app: RunApp) -> None:
 
 def test_every_answer_says_the_edition(run_app: RunApp) -> None:
     named, unnamed = run_app(EDITION="v2", ERROR_RATIO="1", SERVICE_TIME_MS="1"), run_app(SERVICE_TIME_MS="1")
-    assert httpx.get(named.url).headers["X-Edition"] == "v2"
-    assert httpx.get(unnamed.url).headers["X-Edition"] == ""
+    assert asking.get(named.url).headers["X-Edition"] == "v2"
+    assert asking.get(unnamed.url).headers["X-Edition"] == ""
 
 
 def test_the_ledger_file_outlives_a_server_that_is_killed_and_has_what_it_had_half_done(
@@ -224,7 +225,7 @@ def test_the_ledger_file_outlives_a_server_that_is_killed_and_has_what_it_had_ha
 ) -> None:
     app = run_app(SERVICE_TIME_MS="1", HOSTNAME="shop-1", LEDGER_DIR=str(tmp_path))
     for id in ("a", "b", "a"):
-        httpx.get(app.url, headers={"X-Request-Id": id})
+        asking.get(app.url, headers={"X-Request-Id": id})
     (file,) = tmp_path.iterdir()
     with socket.create_connection(("127.0.0.1", int(app.url.rpartition(":")[2]))) as client:
         client.sendall(b"GET /?ms=60000 HTTP/1.1\r\nHost: shop\r\nX-Request-Id: half\r\n\r\n")

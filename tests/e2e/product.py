@@ -13,10 +13,12 @@ import httpx
 from millpond import paths
 from millpond.api.names import LEASE, NAMESPACE
 from millpond.demo.requests.profile import Profile
-from millpond.kube.decode import decoded
 from millpond.local.cluster.embedded import Cluster, Process
 from millpond.ports import free_port
 
+import asking
+from api.server import connect
+from e2e import reading
 from waiting import eventually
 
 Raw = dict[str, Any]
@@ -106,6 +108,7 @@ class Product:
         self.xds = f"unix:{self.folder}/xds"
         self.health = free_address()
         self.prometheus = free_address()  # nobody is there, unless a test starts one
+        self._http = connect(self.cluster.kubeconfig)
 
     def start(self) -> None:
         self.start_operator()
@@ -130,7 +133,7 @@ class Product:
         argv = ["router", "--name", name, "--xds", self.xds, "--listen", listen, "--stats", stats]
         argv += ["--accept-seconds", "1", *options]
         self.routers[name] = self._run(name, argv)
-        eventually(lambda: reachable(listen), 30, f"router {name} listens")
+        wait_listening(listen, self.routers[name])
         return self.routers[name]
 
     def end_router(self, name: str) -> None:
@@ -155,10 +158,10 @@ class Product:
                 process.stop()
 
     def healthz(self) -> httpx.Response:
-        return httpx.get(f"http://{self.health}/healthz", timeout=5)
+        return asking.get(f"http://{self.health}/healthz", timeout=5)
 
     def metric(self, name: str, **labels: str) -> float:
-        text = httpx.get(f"http://{self.health}/metrics", timeout=5).text
+        text = asking.get(f"http://{self.health}/metrics", timeout=5).text
         wanted = [f'{k}="{v}"' for k, v in labels.items()]
         lines = [line for line in text.splitlines() if line.startswith(name)]
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines if all(w in line for w in wanted))
@@ -177,8 +180,8 @@ class Product:
         self.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(items))
 
     def get(self, *what: str) -> Raw:
-        found: Raw = decoded(self.cluster.kubectl("get", *what, "-o", "json").encode())
-        return found
+        """As `kubectl get` takes it: `get("pods", "-n", "shop")`."""
+        return reading.get(self._http, *what)
 
     def app(self, namespace: str, name: str = "web") -> Raw:
         return self.get("elasticapp", name, "-n", namespace)
@@ -212,7 +215,9 @@ class Product:
     # -- requests
 
     def ask(self, host: str, path: str = "/", router: str = "r1", **more: Any) -> httpx.Response:
-        return httpx.get(f"http://{self.addresses[router]}{path}", headers={"Host": host}, timeout=10, **more)
+        return asking.get(
+            f"http://{self.addresses[router]}{path}", headers={"Host": host}, timeout=10, **more
+        )
 
     def load(
         self, host: str, *steps: tuple[float, float], router: str = "r1", arrivals: str = "even"
@@ -248,6 +253,13 @@ class Product:
 
 def free_address() -> str:
     return f"127.0.0.1:{free_port()}"
+
+
+def wait_listening(address: str, router: Process) -> None:
+    try:
+        eventually(lambda: reachable(address), 30, f"the router listens on {address}")
+    except AssertionError as error:
+        raise AssertionError(f"{error}; it says: {router.log_tail()}") from error
 
 
 def reachable(address: str) -> bool:

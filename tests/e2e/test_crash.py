@@ -71,7 +71,7 @@ def decided(product: Product, namespace: str, name: str) -> list[tuple[str, str,
 
 
 def as_undisturbed(
-    mortal: Mortal, namespace: str, calm: Raw, deaths: set[str], timeout_s: float = 120
+    mortal: Mortal, namespace: str, calm: Raw, deaths: set[str], timeout_s: float = 200
 ) -> None:
     """Wait until it ends like the calm one, after these deaths at least; show the difference if it does not."""
     last: Raw = {}

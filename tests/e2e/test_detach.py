@@ -7,12 +7,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 import yaml
 
 from millpond.api.names import GATE, LEASE, NAMESPACE, RETIRE_ANNOTATION
 
+import asking
 from e2e import traffic
 from e2e.product import Product, Raw, elastic_app
 from e2e.roles import make_namespace
@@ -133,7 +133,7 @@ def test_everything_is_detached_under_load_and_lives_on_by_kubernetes_alone(
     )
     (port,) = service["spec"]["ports"]
     for address in addresses(product, namespace):
-        assert httpx.get(f"http://{address}:{port['targetPort']}/", timeout=5).status_code == 200
+        assert asking.get(f"http://{address}:{port['targetPort']}/", timeout=5).status_code == 200
     (kept,) = [f for f in tmp_path.iterdir() if f.name == f"{namespace}.web.yaml"]
     manifest = yaml.safe_load(kept.read_text())
     wanted = traffic.app(product, namespace, mode="Manual", replicas=2)

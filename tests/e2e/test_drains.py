@@ -5,12 +5,12 @@ import signal
 import time
 from collections.abc import Iterator
 
-import httpx
 import psutil
 import pytest
 
 from millpond.api.names import LABEL_APP
 
+import asking
 from e2e.audit import retire_s
 from e2e.product import Product, Raw, elastic_app, template
 from e2e.visitors import Lasting, Visitor, wait_until
@@ -127,12 +127,15 @@ def budget(namespace: str) -> Raw:
 
 
 def allowed(product: Product, namespace: str) -> object:
-    return product.get("pdb", "web", "-n", namespace).get("status", {}).get("disruptionsAllowed")
+    return (
+        product.get("poddisruptionbudget", "web", "-n", namespace).get("status", {}).get("disruptionsAllowed")
+    )
 
 
 # -- what holds a retire up, and for how long
 
 
+@pytest.mark.alone
 def test_an_idle_server_goes_within_two_seconds(product: Product, namespace: str) -> None:
     start(product, namespace, 2)
     since = product.audit_lines()
@@ -165,7 +168,7 @@ def test_a_server_that_never_finishes_goes_at_its_deadline_and_what_is_cut_is_sa
 
 def in_flight(product: Product, of: str, what: str = "upstream_rq_active") -> float:
     """Requests that r1 has sent to servers of this namespace, or to this address, and that are not answered yet."""
-    text = httpx.get(f"http://{product.stats['r1']}/stats/prometheus", timeout=5).text
+    text = asking.get(f"http://{product.stats['r1']}/stats/prometheus", timeout=5).text
     lines = [line for line in text.splitlines() if line.startswith(f"envoy_cluster_{what}{{")]
     return sum(float(line.rsplit(" ", 1)[1]) for line in lines if of in line)
 

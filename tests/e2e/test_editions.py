@@ -28,7 +28,7 @@ def test_a_retired_server_finishes_its_slow_requests_first(product: Product, nam
     totals = load.totals()
     assert totals["ok"] == totals["sent"], totals
     product.wait_serving(namespace, 1)
-    reasons = {e["reason"] for e in product.get("events.v1.events.k8s.io", "-n", namespace)["items"]}
+    reasons = {e["reason"] for e in product.get("events.events.k8s.io", "-n", namespace)["items"]}
     assert {"RetireStarted", "ServerRetired"} <= reasons
     assert "RetireDeadline" not in reasons
     assert "WrongServerDied" not in reasons

@@ -11,7 +11,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.e2e]
 def test_an_operator_killed_in_mid_scale_goes_on_where_it_was_and_loses_no_request(
     product: Product, namespace: str
 ) -> None:
-    product.apply(elastic_app(namespace, template=template(START_DELAY_S="2")))
+    calm = template(START_DELAY_S="2", SLOTS="4", SERVICE_TIME_MS="100")  # as in test_scaling
+    product.apply(elastic_app(namespace, template=calm))
     product.wait_serving(namespace)
     before = product.audit_lines()
     load = product.load(f"web.{namespace}.test", (8, 12), (45, 55))

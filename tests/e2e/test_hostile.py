@@ -65,6 +65,7 @@ def scale_out_and_in(product: Product, namespace: str) -> float:
     return time.monotonic() - began_s
 
 
+@pytest.mark.alone
 def test_a_hostile_tenant_neither_ends_the_operator_nor_delays_the_other_tenant(
     product: Product, namespace: str, hostile: str
 ) -> None:

@@ -16,6 +16,7 @@ from millpond.local.prometheus.process import LocalPrometheus, Scrape
 from millpond.local.prometheus.program import find_prometheus
 from millpond.router.trust.authority import Lives, Trust
 
+import asking
 from e2e.product import Product, elastic_app, free_address, template
 from router.renewal import mount
 from waiting import eventually
@@ -51,7 +52,7 @@ def prometheus(product: Product, tmp_path: Path) -> Iterator[httpx.Client]:
     process = product.cluster.run("monitoring", local.argv)
     try:
         local.wait_ready()
-        with httpx.Client(base_url=f"{local.url}/api/v1", timeout=10) as client:
+        with asking.client(base_url=f"{local.url}/api/v1", timeout=10) as client:
             yield client
     finally:
         process.stop()

@@ -80,7 +80,7 @@ def said(product: Product, namespace: str, kind: str, status: str, reason: str) 
 
 def told(product: Product, namespace: str, reason: str) -> None:
     def reasons() -> bool:
-        events = product.get("events.v1.events.k8s.io", "-n", namespace)["items"]
+        events = product.get("events.events.k8s.io", "-n", namespace)["items"]
         return reason in {e["reason"] for e in events if e["regarding"]["kind"] == "ElasticApp"}
 
     eventually(reasons, 20, f"an event {reason}")

@@ -6,9 +6,9 @@ import subprocess
 import sys
 from typing import Any
 
-import httpx
 import pytest
 
+import asking
 from e2e.product import Product, elastic_app, template
 from waiting import eventually
 
@@ -80,7 +80,7 @@ def test_a_pipeline_is_told_that_somebody_must_promote_pause_and_resume(
         ({"Host": f"preview.{namespace}.test"}, "v2"),
         ({"Host": host}, "v1"),
     ):
-        server = httpx.get(url, headers=headers, timeout=10).json()["server"]
+        server = asking.get(url, headers=headers, timeout=10).json()["server"]
         assert server.startswith(f"web-{edition}-"), headers
     assert millpond(product, namespace, "pause", "web").returncode == 0
     eventually(lambda: status(product, namespace)[1]["phase"] == "Paused", 20, "it is paused")

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-import httpx
 import pytest
 
+import asking
 from e2e import traffic
 from e2e.product import Product
 from e2e.traffic import Traffic
@@ -72,7 +72,7 @@ def test_a_canary_goes_step_by_step_and_nothing_is_lost(product: Product, namesp
         product.apply(traffic.app(product, namespace, "v2", **TWO, rollout=CANARY))
         eventually(lambda: rollout(product, namespace).get("needs") == "promote", 60, "it waits for somebody")
         wanted = {"Host": f"web.{namespace}.test", "x-canary": "yes"}
-        asked = httpx.get(f"http://{product.addresses['r1']}/", headers=wanted, timeout=10)
+        asked = asking.get(f"http://{product.addresses['r1']}/", headers=wanted, timeout=10)
         assert (asked.status_code, asked.headers["x-edition"]) == (200, "v2")
         promoted = {**CANARY, "promote": {"edition": "v2", "step": 1}}
         product.apply(traffic.app(product, namespace, "v2", **TWO, rollout=promoted))

@@ -17,6 +17,7 @@ from millpond.api.names import GATE, LEASE, NAMESPACE, ROUTERS_ANNOTATION
 from millpond.lead.roster import load
 from millpond.local.cluster.embedded import Process
 
+import asking
 from api.server import connect
 from e2e import traffic
 from e2e.product import Product, Raw, free_address
@@ -49,10 +50,10 @@ class Pair:
         eventually(lambda: self.ready(name), 30, f"{name} is ready")
 
     def ready(self, name: str) -> bool:
-        return httpx.get(f"http://{self.health[name]}/readyz", timeout=5).status_code == 200
+        return asking.get(f"http://{self.health[name]}/readyz", timeout=5).status_code == 200
 
     def leads(self, name: str) -> bool:
-        text = httpx.get(f"http://{self.health[name]}/metrics", timeout=5).text
+        text = asking.get(f"http://{self.health[name]}/metrics", timeout=5).text
         return "millpond_leader 1.0" in text
 
     def leader(self) -> str:
@@ -66,7 +67,7 @@ class Pair:
         return eventually(one, 30, "one leads, and has the router") or ""
 
     def routers(self, name: str) -> str:
-        checks = httpx.get(f"http://{self.health[name]}/healthz", timeout=5).json()["checks"]
+        checks = asking.get(f"http://{self.health[name]}/healthz", timeout=5).json()["checks"]
         return str(checks["routers"]["detail"])
 
     def other(self, name: str) -> str:
@@ -151,6 +152,7 @@ def test_one_leads_and_both_are_ready(pair: Pair, serving: str) -> None:
     eventually(lambda: pair.noted() == ["pair"], 20, "a successor would know of the router")
 
 
+@pytest.mark.alone
 def test_one_that_ends_is_followed_within_three_seconds(pair: Pair, serving: str) -> None:
     leader = pair.leader()
     with Traffic.run(pair.product, serving, rate=100, one_server=False, routers=("pair",)):

@@ -22,7 +22,7 @@ from millpond.local.cluster.embedded import Cluster, Process
 from millpond.router.trust.tls import FILES
 
 from e2e import shortlived
-from e2e.product import Product, Raw, elastic_app, free_address, reachable, template
+from e2e.product import Product, Raw, elastic_app, free_address, template, wait_listening
 from waiting import eventually
 
 pytestmark = [pytest.mark.integration, pytest.mark.e2e]
@@ -103,7 +103,7 @@ def start_router(product: Product, mount: Mount, name: str = "tls-1") -> Process
     argv += ["--tls-dir", str(mount.folder), "--listen", listen, "--stats", free_address()]
     command = [sys.executable, "-m", "millpond", *argv, "--accept-seconds", "1"]
     product.routers[name] = product.cluster.run(name, command, {"TMPDIR": str(product.folder)})
-    eventually(lambda: reachable(listen), 30, f"router {name} listens")
+    wait_listening(listen, product.routers[name])
     return product.routers[name]
 
 

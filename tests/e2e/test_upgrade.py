@@ -152,7 +152,9 @@ def test_without_an_operator_neither_custom_resources_nor_a_namespace_with_their
     assert older.operator is not None
     older.operator.stop()
     older.cluster.kubectl("delete", "crd", *(f"{kind}.millpond.dev" for kind in KINDS), "--timeout=90s")
-    assert not [c for c in older.get("crd")["items"] if c["spec"]["group"] == "millpond.dev"]
+    assert not [
+        c for c in older.get("customresourcedefinitions")["items"] if c["spec"]["group"] == "millpond.dev"
+    ]
     older.cluster.kubectl("delete", "namespace", NAMESPACE, "--timeout=60s")
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
+import asking
 from e2e.product import Product
 from waiting import eventually
 
@@ -46,7 +47,7 @@ class Visitor:
         return self.answers[-1][1]
 
     def _visit(self) -> None:
-        with httpx.Client(headers={"Host": self.host}, timeout=10) as client:
+        with asking.client(headers={"Host": self.host}, timeout=10) as client:
             while not self._over.wait(self.pause_s):
                 try:
                     answer = client.get(self.url)
@@ -84,7 +85,7 @@ class Lasting:
                 "text/event-stream" if "/stream" in self.url else "*/*"
             )  # as browsers do; routers go by it
             headers = {"Host": self.host, "Accept": accepts}
-            with httpx.stream("GET", self.url, headers=headers, timeout=120) as answer:
+            with asking.stream("GET", self.url, headers=headers, timeout=120) as answer:
                 self.server = answer.headers.get("X-Server", "")
                 for chunk in answer.iter_text():
                     self.text += chunk

@@ -6,7 +6,6 @@ The tests are in order: they share the traffic, which never stops, and the last 
 import json
 from typing import Any
 
-import httpx
 import pytest
 
 from millpond import paths
@@ -14,6 +13,7 @@ from millpond.api.names import LABEL_LEADER, NAMESPACE
 from millpond.demo.kind.explain import explain
 from millpond.demo.kind.release import ROUTER, Release
 
+import asking
 from kind.conftest import NEXT
 from kind.detached import Detached
 from kind.flow import Flow
@@ -67,7 +67,7 @@ def test_a_router_is_added_and_one_is_taken_away(release: Release, flow: Flow) -
 
     def reached() -> bool:
         """By new connections; those that are kept stay where they are."""
-        assert httpx.get(flow.shop.url, headers={"Host": flow.shop.host}, timeout=20).status_code == 200
+        assert asking.get(flow.shop.url, headers={"Host": flow.shop.host}, timeout=20).status_code == 200
         return bool(release.routed_by(new))
 
     eventually(reached, 60, "the router that came gets requests")

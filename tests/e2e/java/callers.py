@@ -9,6 +9,7 @@ from typing import Self
 
 import httpx
 
+import asking
 from waiting import eventually
 
 _PATIENCE_S = 30.0
@@ -32,7 +33,7 @@ class Caller:
     def __init__(self, url: str, host: str, *, stays: bool = True, every_s: float = 0.1) -> None:
         self.every_s = every_s
         self.visits: list[Visit] = []
-        self._client = httpx.Client(headers={"Host": host}, timeout=_PATIENCE_S)
+        self._client = asking.client(headers={"Host": host}, timeout=_PATIENCE_S)
         self._url, self._stays = url, stays
         self._left = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -105,7 +106,7 @@ class SlowVisit:
 
     def _run(self, url: str, host: str) -> tuple[int, str]:
         try:
-            with httpx.stream("GET", url, headers={"Host": host}, timeout=_PATIENCE_S) as answer:
+            with asking.stream("GET", url, headers={"Host": host}, timeout=_PATIENCE_S) as answer:
                 self._began.set_result(answer.headers.get("X-Server", ""))
                 return answer.status_code, answer.read().decode()
         except httpx.HTTPError as error:

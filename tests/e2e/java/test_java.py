@@ -102,7 +102,7 @@ def remaining(product: Product, namespace: str) -> set[str]:
 
 
 def reasons(product: Product, namespace: str) -> set[str]:
-    return {e["reason"] for e in product.get("events.v1.events.k8s.io", "-n", namespace)["items"]}
+    return {e["reason"] for e in product.get("events.events.k8s.io", "-n", namespace)["items"]}
 
 
 def test_sessions_in_a_servers_memory_survive_a_rolling_swap(
