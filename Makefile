@@ -20,16 +20,17 @@ demo: $(STAMP)
 demo-rollout: $(STAMP)
 	$(BIN)/millpond demo rollout $(DEMO_ARGS)
 
-# Side by side, first what is quick, then the product under load; at last what judges time, with the machine for itself.
-SIDE_BY_SIDE = $(BIN)/python -m pytest -n 3 --durations 10
+# Side by side, first what is quick, then the product, which waits more than it works; at last what judges time, with the
+# machine for itself.
+PYTEST = $(BIN)/python -m pytest --durations 10
 USUAL = not long and not kind
 test: lint
 ifdef TEST_ARGS
 	$(BIN)/python -m pytest $(TEST_ARGS)
 else
-	$(SIDE_BY_SIDE) -m "$(USUAL) and not alone" --ignore tests/e2e
-	$(SIDE_BY_SIDE) -m "$(USUAL) and not alone" tests/e2e
-	$(BIN)/python -m pytest --durations 10 -m "$(USUAL) and alone"
+	$(PYTEST) -n 3 -m "$(USUAL)" --ignore tests/e2e
+	$(PYTEST) -n 4 -m "$(USUAL) and not alone" tests/e2e
+	$(PYTEST) -m "$(USUAL) and alone" tests/e2e
 endif
 
 test-long: lint

@@ -5,7 +5,7 @@ import pytest
 from e2e.product import Product, elastic_app, template
 from waiting import eventually
 
-pytestmark = [pytest.mark.integration, pytest.mark.e2e]
+pytestmark = [pytest.mark.integration, pytest.mark.e2e, pytest.mark.timeout(400)]
 
 
 def test_an_operator_killed_in_mid_scale_goes_on_where_it_was_and_loses_no_request(

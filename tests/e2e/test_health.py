@@ -48,6 +48,7 @@ def test_watches_that_fall_silent_turn_healthz_red_by_name_and_it_recovers_with_
     eventually(lambda: red(product) == [], 40, "healthy again once watches speak")
 
 
+@pytest.mark.alone
 def test_a_write_that_hangs_holds_up_its_app_alone_and_healthz_stays_green(
     product: Product, proxy: FaultProxy, namespace: str
 ) -> None:

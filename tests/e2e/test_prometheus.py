@@ -10,7 +10,7 @@ from millpond.local.prometheus.program import find_prometheus
 from e2e.product import Product, elastic_app
 from waiting import eventually
 
-pytestmark = [pytest.mark.integration, pytest.mark.e2e]
+pytestmark = [pytest.mark.integration, pytest.mark.e2e, pytest.mark.timeout(400)]
 
 
 def test_an_app_behind_another_proxy_is_sized_by_prometheus_and_held_when_that_is_gone(

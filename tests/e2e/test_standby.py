@@ -24,7 +24,7 @@ from e2e.product import Product, Raw, free_address
 from e2e.traffic import Traffic
 from waiting import eventually
 
-pytestmark = [pytest.mark.integration, pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.e2e, pytest.mark.alone, pytest.mark.timeout(300)]
 LEASE_S = 15.0
 MERGE = {"Content-Type": "application/strategic-merge-patch+json"}
 
@@ -152,7 +152,6 @@ def test_one_leads_and_both_are_ready(pair: Pair, serving: str) -> None:
     eventually(lambda: pair.noted() == ["pair"], 20, "a successor would know of the router")
 
 
-@pytest.mark.alone
 def test_one_that_ends_is_followed_within_three_seconds(pair: Pair, serving: str) -> None:
     leader = pair.leader()
     with Traffic.run(pair.product, serving, rate=100, one_server=False, routers=("pair",)):
