@@ -11,11 +11,15 @@ from xdist.scheduler import LoadScopeScheduling
 
 _EVERYWHERE = ("tests", "tests/e2e")
 """What is set up here, every worker has anyway: the cluster, and the product on it."""
+_UNDER_TRAFFIC = ("tests/e2e/test_nothing_lost.py", "tests/e2e/test_rollouts.py")
+"""300 requests a second in each of their tests: two cores carry that once, beside all else."""
 
 
 class SideBySide(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
+        if file in _UNDER_TRAFFIC:
+            return "under traffic"
         return file if _shares(self.config.rootpath / file, self.config.rootpath) else nodeid
 
 
