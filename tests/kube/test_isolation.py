@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from millpond.api.names import RETIRE_ANNOTATION
 from millpond.control.observe import objects
+from millpond.control.observe.nodes import node, pod_on_node
 from millpond.control.observe.objects import DECISION_ANNOTATION, RetireIntent
 from millpond.kube.decode import DEEPEST, TOO_DEEP, cut, decoded, shallow
 from millpond.router.config import cluster_name
@@ -161,13 +162,18 @@ def test_an_intent_with_impossible_figures_is_none(text: str) -> None:
     assert RetireIntent.load(text, "u") is None
 
 
-@pytest.mark.parametrize("kind", ["pods", "replicasets", "nodes"])
+@pytest.mark.parametrize("kind", ["pods", "replicasets", "nodes", "pods of others"])
 @often
 @given(data=st.data())
 def test_readers_of_kubernetes_own_kinds_have_an_answer_for_any_json(kind: str, data: Any) -> None:
-    read = {"pods": objects.pod, "replicasets": objects.replicaset, "nodes": objects.node}[kind]
+    read: Any = {
+        "pods": objects.pod,
+        "replicasets": objects.replicaset,
+        "nodes": node,
+        "pods of others": pod_on_node,
+    }[kind]
     found = cluster(QUIET, NOISY)
-    raw = found.get(KINDS.get(kind, ""), found["nodes//n1"])
+    raw = found.get(KINDS.get(kind.split()[0], ""), found["nodes//n1"])
     known = [p for p in paths(raw) if p and not (p[0] == "metadata" and (len(p) == 1 or p[1] in _SERVERS))]
     read(changed(raw, data.draw(st.sampled_from(known)), data.draw(json_values)))
 

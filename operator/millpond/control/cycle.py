@@ -26,6 +26,8 @@ from millpond.control.resolve.record import A, Record, RecordOf, ValidRecord, is
 from millpond.control.routing.gates import set_gate, wanted_gate
 from millpond.control.routing.routes import app_routes, renewed
 from millpond.control.snapshot.apps import viewed
+from millpond.control.snapshot.nodes import NodeViews
+from millpond.control.snapshot.pools import pools
 from millpond.router.config import AppRoutes
 from millpond.router.xds.control import Published, RouterControl
 from millpond_policies.plan import of_apps, plan
@@ -56,6 +58,8 @@ class Cycle:
     candidates: Mapping[str, Candidate] = field(default_factory=dict)  # as the last cycle saw them
     records: dict[str, Record] = field(default_factory=dict)
     apps: Mapping[str, App] = field(default_factory=dict)
+    nodes: NodeViews = field(default_factory=NodeViews)
+    seen: Snapshot = field(default_factory=Snapshot)  # what the last plan was made of
     _routes: Mapping[str, AppRoutes] = field(default_factory=dict)
     _late: dict[str, list[Verdict]] = field(default_factory=dict)
 
@@ -206,7 +210,11 @@ class Cycle:
         valid = self._valid()
         views = self.each.look("snapshot", sorted(valid), lambda key: self._view(valid[key], now_s))
         self.apps = {key: view for key, view in views.items() if view is not None}
-        seen = Snapshot(apps=tuple(view for key, view in self.apps.items() if key not in faults.now))
+        apps = tuple(view for key, view in self.apps.items() if key not in faults.now)
+        seen = self.seen = replace(self.seen, apps=apps)
+        with faults.guard(OPERATOR, "nodes"):
+            shared = pools(self.world.pools.store.items())
+            seen = self.seen = replace(seen, pools=shared, nodes=self.nodes.of(self.world))
         try:
             return of_apps(plan(seen, now_s))
         except Exception:
@@ -256,7 +264,7 @@ class Cycle:
         async def act() -> None:
             self.records[key] = record = self._again(before, now_s)
             view = self._view(record, now_s)
-            verdicts = of_apps(plan(Snapshot(apps=(view,)), now_s)) if view is not None else ()
+            verdicts = of_apps(plan(replace(self.seen, apps=(view,)), now_s)) if view is not None else ()
             late = self._late.setdefault(key, [])
             await carry_out(
                 verdicts,

@@ -139,6 +139,7 @@ class Reflector(Generic[T]):
         keep: Callable[[Object], T],
         on_change: Callable[[], None] = lambda: None,
         clock: Clock = steady_s,
+        field_selector: str | None = None,
         watch_s: float = 50.0,
         grace_s: float = 10.0,
     ) -> None:
@@ -149,6 +150,7 @@ class Reflector(Generic[T]):
         self.refused: str | None = None  # why we may not read, as the API server said it
         self._api = api
         self._selector = label_selector
+        self._fields: dict[str, Any] = {"field_selector": field_selector} if field_selector else {}
         self._on_change = on_change
         self._watch_s = watch_s
         self._grace_s = grace_s
@@ -192,7 +194,7 @@ class Reflector(Generic[T]):
             return
         listed: list[Trimmed[T]] = []
         version = ""
-        async for page in self._api.pages(self.path, self._selector):
+        async for page in self._api.pages(self.path, self._selector, **self._fields):
             listed += self.store.trimmed(page.objects)
             version = page.version
         self.store.replace(listed, int(version))
@@ -206,7 +208,9 @@ class Reflector(Generic[T]):
         assert self._version is not None
         watch_s = self._watch_s * random.uniform(0.8, 1.0)
         before_s = steady_s()
-        events = self._api.watch(self.path, self._version, watch_s, self._selector, self._grace_s)
+        events = self._api.watch(
+            self.path, self._version, watch_s, self._selector, self._grace_s, **self._fields
+        )
         async with aclosing(events):
             async for event, obj in events:
                 self._take(event, obj)

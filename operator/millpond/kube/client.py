@@ -89,10 +89,15 @@ class Api:
         return listed
 
     async def pages(
-        self, path: str, label_selector: str | None = None, limit: int = 500
+        self,
+        path: str,
+        label_selector: str | None = None,
+        limit: int = 500,
+        *,
+        field_selector: str | None = None,
     ) -> AsyncGenerator["Page"]:
         """The same page by page, for those who keep little of each object; raises Gone when it takes too long."""
-        query = {"limit": str(limit), **({"labelSelector": label_selector} if label_selector else {})}
+        query = {"limit": str(limit), **_selected(label_selector, field_selector)}
         while True:
             page = await self._call("GET", path, query)
             yield Page(page.get("items") or [], str(page["metadata"]["resourceVersion"]))
@@ -133,6 +138,8 @@ class Api:
         label_selector: str | None = None,
         grace_s: float = 10.0,
         name: str | None = None,
+        *,
+        field_selector: str | None = None,
     ) -> AsyncGenerator[tuple[str, Object]]:
         """(type, object) for each change; ends when the server ends it, Unavailable when it fell silent.
 
@@ -144,8 +151,7 @@ class Api:
             "allowWatchBookmarks": "true",
             "resourceVersion": resource_version,
             "timeoutSeconds": str(max(1, round(timeout_s))),
-            **({"labelSelector": label_selector} if label_selector else {}),
-            **({"fieldSelector": f"metadata.name={name}"} if name else {}),
+            **_selected(label_selector, f"metadata.name={name}" if name else field_selector),
         }
         timeout = ClientTimeout(total=timeout_s + grace_s, sock_connect=CONNECT_S)
         async with self._send("GET", path, query, None, "", timeout) as response:
@@ -265,6 +271,11 @@ class Api:
 def _tls(c: Configuration) -> tuple[object, ...]:
     files = [c.ssl_ca_cert, c.cert_file, c.key_file]
     return c.host, c.verify_ssl, c.tls_server_name, *files, *(f and Path(f).read_bytes() for f in files)
+
+
+def _selected(labels: str | None, of_fields: str | None) -> dict[str, str]:
+    found = {"labelSelector": labels, "fieldSelector": of_fields}
+    return {name: selector for name, selector in found.items() if selector}
 
 
 def _dry(dry_run: bool) -> Mapping[str, str]:

@@ -32,7 +32,7 @@ class Node:
     name: str
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[Taint, ...] = ()
-    allocatable: Resources = field(default_factory=Resources)
+    allocatable: Resources | None = None  # to pods; None: the node has not said it yet
     requested: Resources | None = (
         None  # by all pods there, also those that are not ours; None: not all are seen
     )
@@ -43,7 +43,9 @@ class Node:
     @property
     def free(self) -> Resources | None:
         """What is left for more pods, below zero where more is promised than there is; None: unknown."""
-        return None if self.requested is None else self.allocatable.plus(self.requested, times=-1)
+        if self.allocatable is None or self.requested is None:
+            return None
+        return self.allocatable.plus(self.requested, times=-1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,15 +6,18 @@ Readers are total: whatever a tenant wrote into a field or an annotation, there 
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from millpond.api.names import GATE, LABEL_APP, LABEL_EDITION, RETIRE_ANNOTATION
 from millpond.clock import from_rfc3339
+from millpond.control.observe.constraints import constraints
 from millpond.control.observe.obstacles import Obstacle, obstacle
 from millpond.control.observe.refusals import Refusal, refusal
+from millpond.control.observe.requests import requests
 from millpond.kube.decode import shallow
 from millpond.kube.raw import entries, fields, number, of_kind, text
+from millpond_policies.world.constraints import Constraints, Resources
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 VICTIM_ANNOTATION = (
@@ -121,6 +124,7 @@ class Pod:
     gone_by_s: float | None = None  # when its grace period ends, once it is being deleted
     disrupted: bool = False  # somebody is about to end it: an eviction, a node that shuts down
     obstacle: Obstacle | None = None  # what keeps it from serving
+    requests: Resources | None = None  # of its node; None: they cannot be read
 
     @property
     def key(self) -> str:
@@ -182,6 +186,7 @@ def pod(raw: Mapping[str, Any]) -> Pod:
         gone_by_s=_at(meta.get("deletionTimestamp")),
         disrupted=true("DisruptionTarget"),
         obstacle=_obstacle(raw),
+        requests=requests(spec, status),
     )
 
 
@@ -216,6 +221,8 @@ class ReplicaSet:
     deleting: bool
     decision: str | None = None  # the newest that changed it, as JSON
     refusal: Refusal | None = None  # why the API server refuses it more pods
+    requests: Resources | None = None  # of each pod that it makes; None: they cannot be read
+    constraints: Constraints = field(default_factory=Constraints)  # where these may run
 
     @property
     def key(self) -> str:
@@ -225,6 +232,7 @@ class ReplicaSet:
 def replicaset(raw: Mapping[str, Any]) -> ReplicaSet:
     meta, spec, status = raw["metadata"], fields(raw.get("spec")), fields(raw.get("status"))
     labels, annotations = fields(meta.get("labels")), fields(meta.get("annotations"))
+    template = fields(fields(spec.get("template")).get("spec"))
     return ReplicaSet(
         namespace=meta["namespace"],
         name=meta["name"],
@@ -242,6 +250,8 @@ def replicaset(raw: Mapping[str, Any]) -> ReplicaSet:
         deleting="deletionTimestamp" in meta,
         decision=_ours(annotations, DECISION_ANNOTATION),
         refusal=_refusal(status),
+        requests=requests(template),
+        constraints=constraints(template),
     )
 
 
@@ -250,27 +260,6 @@ def _refusal(status: Mapping[str, Any]) -> Refusal | None:
     if failure.get("status") != "True" or failure.get("reason") != "FailedCreate":
         return None
     return refusal(str(failure.get("message") or ""))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
-    name: str
-    labels: Mapping[str, str]
-    ready: bool
-    schedulable: bool
-
-    def matches(self, selector: Mapping[str, str]) -> bool:
-        return all(self.labels.get(k) == v for k, v in selector.items())
-
-
-def node(raw: Mapping[str, Any]) -> Node:
-    conditions = of_kind(fields(raw.get("status")).get("conditions"))
-    return Node(
-        name=raw["metadata"]["name"],
-        labels=fields(raw["metadata"].get("labels")),
-        ready=conditions.get("Ready", {}).get("status") == "True",
-        schedulable=not fields(raw.get("spec")).get("unschedulable", False),
-    )
 
 
 def custom(raw: dict[str, Any]) -> dict[str, Any]:

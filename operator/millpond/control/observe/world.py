@@ -12,12 +12,14 @@ from typing import Any, Protocol
 from millpond.api.names import LABEL_APP
 from millpond.control.observe import grants, objects, places
 from millpond.control.observe.grants import Namespace
-from millpond.control.observe.objects import Node, Pod, ReplicaSet
+from millpond.control.observe.nodes import PodOnNode, node, pod_on_node
+from millpond.control.observe.objects import Pod, ReplicaSet
 from millpond.control.observe.places import Joint, Place
 from millpond.kube import paths
 from millpond.kube.cache import Reflector, key_of
 from millpond.kube.client import Api
 from millpond.kube.raw import entries, fields, text
+from millpond_policies.world.nodes import Node
 
 Raw = dict[str, Any]
 _ORDER = (
@@ -30,6 +32,22 @@ _ORDER = (
     "nodes",
     "namespaces",
 )
+
+
+_RUNS_ON = "status.phase!=Succeeded,status.phase!=Failed"
+
+
+def _others(api: Api, watch_s: float, grace_s: float) -> Reflector[PodOnNode]:
+    """Pods that are not ours, for the room they take: nobody waits for them, and none of them wakes the cycle."""
+    return Reflector(
+        api,
+        paths.pods(),
+        f"!{LABEL_APP}",
+        field_selector=_RUNS_ON,
+        keep=pod_on_node,
+        watch_s=watch_s,
+        grace_s=grace_s,
+    )
 
 
 class Watched(Protocol):
@@ -83,7 +101,8 @@ class World:
         self.editions: Reflector[Raw] | Joint[Raw] = namespaced("editions")
         self.replicasets: Reflector[ReplicaSet] | Joint[ReplicaSet] = namespaced("replicasets")
         self.pods: Reflector[Pod] | Joint[Pod] = namespaced("pods")
-        self.nodes: Reflector[Node] = cache(paths.nodes(), objects.node)
+        self.nodes: Reflector[Node] = cache(paths.nodes(), node)
+        self.others = None if namespaces else _others(api, watch_s, grace_s)
 
     @property
     def reflectors(self) -> Mapping[str, Reflector[Any]]:
@@ -102,6 +121,8 @@ class World:
     def watches(self) -> Mapping[str, Watched]:
         """Every watch by its name, for health."""
         whole = {name: reflector.store for name, reflector in self.reflectors.items()}
+        if self.others is not None:
+            whole["pods of others"] = self.others.store
         return {**whole, **places.watches(self.places, [n for n in _ORDER if n not in whole])}
 
     @property
@@ -123,7 +144,7 @@ class World:
         return {name: about for name, about in found if about is not None}
 
     def start(self) -> None:
-        for reflector in self.reflectors.values():
+        for reflector in self._started:
             reflector.start()
         for place in self.places:
             place.start()
@@ -131,8 +152,12 @@ class World:
     async def stop(self) -> None:
         for place in self.places:
             await place.stop()
-        for reflector in self.reflectors.values():
+        for reflector in self._started:
             await reflector.stop()
+
+    @property
+    def _started(self) -> list[Reflector[Any]]:
+        return [*self.reflectors.values(), *([self.others] if self.others is not None else [])]
 
     def holdings(self) -> "dict[str, Holdings]":
         """What belongs to each app, by owner UID: a label can be forged, an owner cannot."""

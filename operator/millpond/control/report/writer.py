@@ -18,6 +18,7 @@ from millpond.kube import paths
 from millpond.kube.client import Api
 from millpond_policies.learn.learning import Memory
 from millpond_policies.reasons import Reason
+from millpond_policies.world.nodes import Pool
 
 Raw = Mapping[str, Any]
 log = logging.getLogger(__name__)
@@ -123,12 +124,12 @@ class Writer:
         if not self.pools:
             return
         records, pools = tuple(records), self.world.pools.store.items()
-        nodes = self.world.nodes.store.items().values()
+        nodes = [n for n in self.world.nodes.store.items().values() if n.ready and not n.cordoned]
         for name, raw in pools.items():
             users = [record for record in records if record.app.spec and record.app.spec.pool == name]
             selector = raw["spec"].get("nodeSelector") or {}
             after = {
-                "nodes": sum(n.ready and n.schedulable and n.matches(selector) for n in nodes),
+                "nodes": sum(map(Pool(name=name, selector=selector).has, nodes)),
                 "apps": len(users),
                 "servers": sum(not p.finished for record in users for p in record.pods),
             }

@@ -9,6 +9,7 @@ from millpond.control.observe.objects import Pod, ReplicaSet
 from millpond.control.resolve import rollouts
 from millpond.control.resolve.candidates import Candidate
 from millpond.control.resolve.record import ValidRecord
+from millpond_policies.world.constraints import Resources
 from millpond_policies.world.model import App, EditionView, Server, ServerState, holds
 
 InFlight = Mapping[str, int]  # by pod UID; absent: unknown
@@ -49,6 +50,7 @@ def app_view(
         mode=spec.mode,
         manual_servers=spec.replicas,
         paused_until_s=paused_until_s(app),
+        pool=spec.pool,
         static=app.pool.zone is Zone.STATIC,
         way=rollouts.way(app, record.held, record.active, now_s),
         progress=record.progress,
@@ -83,7 +85,15 @@ def _edition_view(record: ValidRecord, name: str, knowledge: Knowledge, now_s: f
         evidence=known.evidence,
         stuck=stuck.message if stuck else None,
         refused=troubles.refused(record.held, name),
+        requests=_requests(record, name),
+        constraints=record.sets[name].constraints,
     )
+
+
+def _requests(record: ValidRecord, edition: str) -> Resources | None:
+    """Of one of its pods, to which the cluster's defaults were added; before there is one, of its template."""
+    pod = next((p for p in record.pods if p.edition == edition and not p.leaving), None)
+    return record.sets[edition].requests if pod is None else pod.requests
 
 
 def server(pod: Pod, owned: ReplicaSet | None, in_flight: int | None) -> Server:
