@@ -1,6 +1,7 @@
 """Durations as people write them in manifests: 300ms, 30s, 1m30s, 1.5h."""
 
 import re
+from functools import lru_cache
 
 # Six digits a number and sixteen characters in all keep the sum far below what CEL's duration() can hold.
 PATTERN = r"^([0-9]{1,6}(\.[0-9]{1,3})?(ms|s|m|h))+$"
@@ -22,6 +23,7 @@ def seconds(text: str) -> float:
     return microseconds(text) / 1_000_000
 
 
+@lru_cache(maxsize=4096)
 def microseconds(text: str) -> int:
     """Exactly, as the API server counts: 23h59m59.999s1ms is 24h, which a sum of floats may miss."""
     if not is_duration(text):
