@@ -2,11 +2,17 @@
 
 import asyncio
 from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
 
 import pytest
 
-from millpond.control.guard.each import AT_ONCE, PER_NAMESPACE, Each
+from millpond.control import cycle
+from millpond.control.guard.each import AT_ONCE, TURNS, Each
 from millpond.control.guard.faults import Faults
+from millpond.control.guard.lanes import PER_NAMESPACE
+from millpond.control.learn.learner import Learner
+from millpond.control.report import writer
 from millpond.kube.errors import Unavailable
 
 from kube.tenants import NOISY, QUIET, Tenants, cluster
@@ -108,3 +114,33 @@ async def test_a_namespace_whose_writes_hang_keeps_no_other_tenant_waiting() -> 
     for _ in range(4):
         await tenants.once()
     assert tenants.memory.of(NOISY)
+
+
+async def test_between_its_looks_at_all_apps_a_cycle_lets_others_have_their_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tenants, turns = Tenants(), [0]
+    tenants.load(cluster(QUIET))
+    for _ in range(4):
+        await tenants.once()
+
+    async def count() -> None:
+        while True:
+            await asyncio.sleep(0)
+            turns[0] += 1
+
+    counting, at = asyncio.create_task(count()), []
+    for where, name in ((Learner, "learn"), (cycle, "app_routes"), (cycle, "plan"), (writer, "status")):
+        monkeypatch.setattr(where, name, _noting(getattr(where, name), lambda: at.append(turns[0])))
+    await tenants.once()
+    counting.cancel()
+    assert all(later - earlier >= TURNS - 1 for earlier, later in pairwise(at))
+    assert len(at) == 4
+
+
+def _noting(original: Callable[..., Any], note: Callable[[], None]) -> Callable[..., Any]:
+    def noting(*args: Any, **more: Any) -> Any:
+        note()
+        return original(*args, **more)
+
+    return noting

@@ -31,7 +31,8 @@ def lines(formatter: logging.Formatter) -> Iterator[io.StringIO]:
     handler = logging.StreamHandler(out)
     handler.setFormatter(formatter)
     told.log.addHandler(handler)
-    before, told.log.level = told.log.level, logging.INFO
+    before = told.log.level
+    told.log.setLevel(logging.INFO)
     try:
         yield out
     finally:

@@ -68,16 +68,21 @@ class Cycle:
         now_s = self.clock()
         self.each.begin({*self.world.apps.store.items(), OPERATOR})
         self._observe(now_s)
+        await self.each.breathe()
         self.learner.learn(self.records, now_s, self.each.faults)
+        await self.each.breathe()
         await self._ensure()
         self._observe_own(now_s)
         published = self._publish()
+        await self.each.breathe()
         await self._set_gates(published)
         self._observe_own(now_s)
         await self.drains.advance(self.records, published, now_s, self.each)
 
         self._observe_own(now_s)
-        done = await self._apply(self._plan(now_s))
+        verdicts = self._plan(now_s)
+        await self.each.breathe()
+        done = await self._apply(verdicts)
         self._observe_own(now_s)
         outcome = Outcome(
             at_s=now_s,
@@ -88,6 +93,7 @@ class Cycle:
             published=published,
             faults=dict(self.each.faults.shown),
         )
+        await self.each.breathe()
         await self._report(outcome)
         return outcome
 

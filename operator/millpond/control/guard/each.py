@@ -23,6 +23,7 @@ PATIENCE_S = 0.5  # for all steps of a cycle together,
 LEAST_S = 0.05  # but so long for each
 AT_ONCE = 32
 MAKE_AT_ONCE = 16
+TURNS = 4  # of the event loop: so many lead from an answer to the next request
 MAKE_S = 0.1  # so long a cycle waits for new editions
 
 
@@ -67,6 +68,11 @@ class Each:
         """Apps for which something was begun in this cycle since this was asked last."""
         found, self._begun = self._begun, set()
         return found
+
+    async def breathe(self) -> None:
+        """Take in what came while all apps were looked at: answers to writes, watches, acknowledgements, the Lease."""
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
 
     def look(self, step: str, keys: Iterable[str], work: Callable[[str], T]) -> dict[str, T]:
         """``work(key)`` of each; who fails is missing."""
