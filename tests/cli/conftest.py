@@ -14,6 +14,9 @@ from millpond.local.cluster.embedded import Cluster
 from api.server import Server, connect
 from cli.process import Process
 from cli.staged import Staged
+from kube.conftest import api as api
+from kube.conftest import proxied as proxied
+from kube.conftest import proxy as proxy
 
 Run = Callable[..., Result]
 Start = Callable[..., Process]

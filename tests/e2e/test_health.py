@@ -52,7 +52,7 @@ def test_watches_that_fall_silent_turn_healthz_red_by_name_and_it_recovers_with_
 def test_a_write_that_hangs_holds_up_its_app_alone_and_healthz_stays_green(
     product: Product, proxy: FaultProxy, namespace: str
 ) -> None:
-    """For longer than a cycle may be stuck. One that does not come round is red: tests/kube/test_health.py."""
+    """For longer than a cycle may be stuck. One that does not come round is red: tests/lead/test_health.py."""
     asked: list[float] = []
 
     def makes_the_edition(seen: Seen) -> bool:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from node.onnode import Pods, container, is_ready, running, shell, terminated, waiting
+from local.node.onnode import Pods, container, is_ready, running, shell, terminated, waiting
 
 pytestmark = pytest.mark.integration
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from node.onnode import Pods, condition, container, is_ready, running, shell, status_of
+from local.node.onnode import Pods, condition, container, is_ready, running, shell, status_of
 
 pytestmark = pytest.mark.integration
 

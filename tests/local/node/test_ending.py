@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from node.onnode import NODE, Pods, container, running, shell, status_of, terminated, waiting
+from local.node.onnode import NODE, Pods, container, running, shell, status_of, terminated, waiting
 from waiting import eventually
 
 pytestmark = pytest.mark.integration

@@ -8,7 +8,7 @@ import pytest
 
 from millpond.local.node import kubeconfig
 
-from node.onnode import NODE, Json, Pods, container, is_ready, running, shell, status_of
+from local.node.onnode import NODE, Json, Pods, container, is_ready, running, shell, status_of
 from waiting import eventually
 
 pytestmark = pytest.mark.integration

@@ -8,7 +8,7 @@ import pytest
 from millpond.local.cluster.embedded import Cluster, NodeSpec
 from millpond.local.node import kubeconfig
 
-from node.onnode import NODE, Pods
+from local.node.onnode import NODE, Pods
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,5 @@
+"""The same clients of the real API server as for what only speaks to it."""
+
+from kube.conftest import api as api
+from kube.conftest import proxied as proxied
+from kube.conftest import proxy as proxy
