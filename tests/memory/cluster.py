@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Any, cast
 
 from millpond.control.cycle import Cycle
@@ -118,6 +119,14 @@ class Cluster:
         for router in self.routers:
             router.step(self.traffic)
         self.promises.look()
+
+    @property
+    def caught_up(self) -> bool:
+        """Nobody has anything to hear any more."""
+        feeds = self.operator.feeds.values() if self.operator else ()
+        followers = (self.sets.pods, self.sets.sets, self.nodes.pods, *feeds)
+        heard = all(f.told == len(self.server.history[f.resource]) for f in followers)
+        return heard and not any(at_s < inf for r in self.routers for at_s, _, _ in r.told)
 
     async def tick(self) -> bool:
         """Time passes, then a cycle; False when the operator died in it, or there is none."""

@@ -12,12 +12,13 @@ from memory.patches import Raw
 from memory.scenarios import Scenario, deeds, end_state
 
 LATE_S = 1.5  # three cycles
+VERY_LATE_S = 4.0  # longer than an idle server takes from its intent to its removal
 SETTLE_S = 1.0  # instead of five: routers are back sooner here
 
 
 @dataclass(frozen=True)
 class Succession:
-    """How the next operator, and the ReplicaSet controller, know what happened until then."""
+    """How soon the next operator, the ReplicaSet controller and a router know what happens."""
 
     name: str
     before: bool = False
@@ -25,6 +26,7 @@ class Succession:
     behind_s: Mapping[str, float] | float = 0.0
     pods_s: float = 0.0  # the controller's caches
     sets_s: float = 0.0
+    router_s: float = 0.0  # until one of the routers acknowledges
 
 
 SUCCESSIONS = (
@@ -34,8 +36,9 @@ SUCCESSIONS = (
     Succession("its pods late", behind_s={"pods": LATE_S}),
     Succession("its sets late", behind_s={"replicasets": LATE_S}),
     Succession("its apps late", behind_s={"elasticapps": LATE_S, "editions": LATE_S}),
-    Succession("the controller's pods late", pods_s=LATE_S),
-    Succession("the controller's sets late", sets_s=LATE_S),
+    Succession("the controller's pods late", pods_s=VERY_LATE_S),
+    Succession("the controller's sets late", sets_s=VERY_LATE_S),
+    Succession("a router late", router_s=VERY_LATE_S),
 )
 
 
@@ -89,6 +92,7 @@ def survived(scenario: Scenario, found: Undisturbed, moment: Moment, succession:
     """What is wrong with the outcome; nothing, as a rule."""
     cluster = (moment.before if succession.before else moment.after).fork()
     cluster.sets.pods.behind_s, cluster.sets.sets.behind_s = succession.pods_s, succession.sets_s
+    cluster.routers[1].lag_s = succession.router_s
 
     async def live_on() -> None:
         cluster.start_operator(behind_s=succession.behind_s, settle_s=SETTLE_S)

@@ -1,7 +1,8 @@
 """Routers that acknowledge at once, late or never, and what the operator is told of them.
 
 `Router` outlives operators; a `Control` is one operator's side, at the seam of `millpond.router.control.RouterControl`.
-Requests: each app has its traffic; a draining server finishes what it has, one request a second.
+Requests: each app has its traffic, the youngest servers the most of it, so that the best victim is not the one that a
+ReplicaSet would choose; a draining server finishes what it has, one request a second.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -59,10 +60,12 @@ class Router:
         for key, routes in self.config.items():
             open_to = [e.authority for _, e in servers(routes) if not e.draining]
             rps = traffic[key].rps if key in traffic else 0.0
-            for _, endpoint in servers(routes):
+            share = ceil(rps * busy_s(rps / max(1, len(open_to)))) / max(1, len(open_to))
+            for number, (_, endpoint) in enumerate(servers(routes), 1):
                 before = self.in_flight.get(endpoint.authority, 0.0)
-                share = ceil(rps * busy_s(rps / max(1, len(open_to)))) / max(1, len(open_to))
-                there[endpoint.authority] = max(0.0, before - passed_s) if endpoint.draining else share
+                there[endpoint.authority] = (
+                    max(0.0, before - passed_s) if endpoint.draining else share * number
+                )
         self.in_flight = there
 
     def routes_to(self, address: str) -> bool:

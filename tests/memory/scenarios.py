@@ -79,7 +79,7 @@ def silence(cluster: Cluster) -> Callable[[], bool]:
     def silent() -> bool:
         seen[1] = seen[1] + 1 if cluster.server.version == seen[0] else 0
         seen[0] = cluster.server.version
-        return seen[1] > SILENT
+        return seen[1] > SILENT and cluster.caught_up
 
     return silent
 

@@ -4,9 +4,16 @@ In all cases: the same final state, the same creations and deletions, no server 
 fewer servers than the floor, and silence in the end. By default every eighth of the cases; with `long` all of them.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
+from millpond.control.drain import retire
+from millpond.router.xds.control import Published
+
 from memory.crashes import SUCCESSIONS, Succession, survived, undisturbed
+from memory.routers import Control
 from memory.scenarios import SCENARIOS
 
 SPREAD = 8
@@ -21,6 +28,7 @@ def test_whenever_the_operator_dies_the_outcome_is_the_same(number: int) -> None
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 @scenarios
 @pytest.mark.parametrize("succession", SUCCESSIONS, ids=lambda s: s.name)
 def test_after_each_single_write(number: int, succession: Succession) -> None:
@@ -34,16 +42,55 @@ def _outlived(number: int, succession: Succession, which: slice) -> None:
         assert not wrong, f"{succession.name}, {moment.write}: {wrong}"
 
 
+def _named(scenario: str, succession: str) -> tuple[int, Succession]:
+    number = next(n for n, s in enumerate(SCENARIOS) if s.name == scenario)
+    return number, next(s for s in SUCCESSIONS if s.name == succession)
+
+
 @pytest.mark.parametrize("late", ["its caches late", "its sets late", "its apps late", "its pods late"])
 def test_a_successor_that_does_not_see_the_new_edition_yet_goes_on_with_its_rollout(late: str) -> None:
-    number = next(n for n, s in enumerate(SCENARIOS) if s.name == "Rolling")
-    succession = next(s for s in SUCCESSIONS if s.name == late)
+    number, succession = _named("Rolling", late)
     _outlived(number, succession, slice(2, 12, 2))
 
 
-def test_what_is_not_as_it_was_is_noticed() -> None:
-    """The comparison itself: a cluster in which one thing went on for longer is not the same one."""
-    retire = next(n for n, s in enumerate(SCENARIOS) if s.name == "retire")
-    creation = next(n for n, s in enumerate(SCENARIOS) if s.name == "creation")
-    moment = undisturbed(retire).moments[-1]
-    assert survived(SCENARIOS[retire], undisturbed(creation), moment, SUCCESSIONS[1])
+def forgets_the_controller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Does not wait until the ReplicaSet counts the victim unready."""
+    step = retire.next_step
+
+    def hasty(*args: Any, **known: Any) -> Any:
+        found = step(*args, **known)
+        return retire.RetireStep.REMOVE if found is retire.RetireStep.REPLICASET else found
+
+    monkeypatch.setattr(retire, "next_step", hasty)
+
+
+def forgets_the_routers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Takes for acknowledged what was only published."""
+
+    def published(self: Control) -> Published:
+        everything = frozenset(self.target)
+        return Published(confirmed=everything, routed=everything, rejected={}, waiting=())
+
+    monkeypatch.setattr(Control, "published", published)
+
+
+@pytest.mark.parametrize(
+    ("forgets", "late", "scenario", "says"),
+    [
+        (forgets_the_controller, "the controller's pods late", "up and down", "was never named"),
+        (forgets_the_routers, "a router late", "Rolling", "its floor is 2"),
+    ],
+    ids=["the ReplicaSet controller", "a router"],
+)
+def test_a_product_that_does_not_wait_is_found_out(
+    forgets: Callable[[pytest.MonkeyPatch], None],
+    late: str,
+    scenario: str,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    number, succession = _named(scenario, late)
+    found = undisturbed(number)
+    forgets(monkeypatch)
+    wrong = (survived(SCENARIOS[number], found, m, succession) for m in found.moments[::2])
+    assert any(says in text for texts in wrong for text in texts)

@@ -178,6 +178,7 @@ def test_in_any_order_the_promises_hold_and_it_settles(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("automatic", [False, True], ids=["Manual", "Automatic"])
 @settings(max_examples=int(os.environ.get("MILLPOND_ORDERS", "1000")), **SETTINGS)
 @given(script=st.lists(events, min_size=5, max_size=60))
