@@ -8,21 +8,13 @@ import statistics
 import sys
 import time
 from collections.abc import Iterable
-from typing import Any, cast
 
-from millpond.control.act.apply import Hands
-from millpond.control.act.editions import Editions
-from millpond.control.cycle import Cycle
-from millpond.control.drain.drains import Drains
 from millpond.control.learn.knowledge import from_routers
-from millpond.control.learn.learner import Learner
-from millpond.control.report.writer import Writer
-from millpond.kube.client import Api
-from millpond.kube.events import Events
 from millpond_policies.learn.learning import Memory
 
 from tests.bench.figures import Figure
-from tests.bench.operator_world import BORN_S, Made, make
+from tests.bench.operator_world import BORN_S, make
+from tests.memory.product import build
 
 APPS, SERVERS_EACH = 1000, 5
 LEARNED_S = 300  # seconds of history in every app's memory
@@ -35,7 +27,7 @@ class BigCluster:
     def __init__(self, apps: int = APPS, servers: int = SERVERS_EACH) -> None:
         self.now_s = BORN_S + 1000.0
         self.made = make(apps, servers)
-        self.cycle = _cycle(self.made, lambda: self.now_s)
+        self.cycle = build(self.made.api, self.made.world, self.made.routers, lambda: self.now_s)
 
     async def once(self) -> float:
         """CPU seconds of one cycle."""
@@ -52,8 +44,8 @@ class BigCluster:
             known = self.cycle.learner.knowledge.of(key, "v1")
             known.memory = known.written = memory
         before = -1
-        while before != self.made.api.writes:
-            before = self.made.api.writes
+        while before != self.made.writes:
+            before = self.made.writes
             await self.once()
 
     def _learned(self) -> Memory:
@@ -67,22 +59,6 @@ class BigCluster:
             observed = from_routers(collected, key, "v1")
             learner.knowledge.saw(key, "v1", observed, pods, app.goal, None, self.now_s)
         return learner.knowledge.of(key, "v1").memory
-
-
-def _cycle(made: Made, clock: Any) -> Cycle:
-    api = cast(Api, made.api)
-    learner = Learner(telemetry=made.routers.telemetry, clock=clock)
-    hands = Hands(api, made.world, Events(api, instance="bench"), clock, lambda: True)
-    return Cycle(
-        world=made.world,
-        routers=made.routers,
-        learner=learner,
-        hands=hands,
-        drains=Drains(hands=hands, routers=made.routers, learner=learner),
-        editions=Editions(api, made.world),
-        writer=Writer(api, made.world),
-        clock=clock,
-    )
 
 
 async def _measured() -> float:
@@ -101,12 +77,12 @@ async def _profile() -> None:
     """`python -m tests.bench.operator_cycle [ORDER]`: where the time goes."""
     cluster = BigCluster()
     await cluster.settle()
-    writes = cluster.made.api.writes
+    writes = cluster.made.writes
     profile = cProfile.Profile()
     profile.enable()
     await cluster.once()
     profile.disable()
-    print(f"{cluster.made.api.writes - writes} writes")
+    print(f"{cluster.made.writes - writes} writes")
     pstats.Stats(profile).sort_stats(sys.argv[1] if len(sys.argv) > 1 else "tottime").print_stats(35)
 
 

@@ -1,4 +1,4 @@
-"""A big cluster in memory: raw objects in the operator's own caches, an API server that only merges, no routers."""
+"""A big cluster in memory: raw objects in the operator's caches and in the API server; no controllers, no routers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,35 +18,14 @@ from millpond.router.telemetry.collector import Collected, EditionSecond, Endpoi
 from millpond.router.xds.control import Published, RouterControl
 from millpond_policies.learn.histogram import BOUNDS_MS
 
+from tests.memory.client import Client
+from tests.memory.clock import Clock
+from tests.memory.server import Server
+
 Raw = dict[str, Any]
 BORN = "2026-01-01T00:00:00Z"
 BORN_S = 1767225600.0
 RATE_PER_SERVER, RESPONSE_MS = 12, 60.0
-
-
-@dataclass
-class MergingApi:
-    """Answers patches with the merged object, as the API server does; counts them."""
-
-    objects: dict[str, Raw] = field(default_factory=dict)  # by name: they are unique here
-    writes: int = 0
-    version: int = 10_000_000
-
-    async def patch(self, path: str, body: Raw, *, kind: str) -> Raw:
-        self.writes += 1
-        self.version += 1
-        name = path.removesuffix("/status").rsplit("/", 1)[1]
-        merged = _merge(self.objects[name], body)
-        merged["metadata"] = {**merged["metadata"], "resourceVersion": str(self.version)}
-        self.objects[name] = merged
-        return cast(Raw, dict(merged))
-
-
-def _merge(old: Any, new: Any) -> Any:
-    if not isinstance(new, Mapping):
-        return new
-    old = old if isinstance(old, Mapping) else {}
-    return {**old, **{k: _merge(old.get(k), v) for k, v in new.items() if v is not None}}
 
 
 @dataclass
@@ -93,13 +72,18 @@ def _second(requests: int) -> EditionSecond:
 @dataclass
 class Made:
     world: World
-    api: MergingApi
+    api: Client
     routers: RouterControl
+
+    @property
+    def writes(self) -> int:
+        return len(self.api.server.writes)
 
 
 def make(apps: int, servers: int) -> Made:
     """Settled apps, each with one edition that serves with ``servers`` servers."""
-    api = MergingApi()
+    server = Server(Clock(1_000.0), version=10_000_000)
+    api = Client(server)
     world = World(cast(Api, api), on_change=lambda: None)
     policies = [_policy()]
     pools = [_pool()]
@@ -109,7 +93,8 @@ def make(apps: int, servers: int) -> Made:
     pods = [_pod(owner, n, i) for i, owner in enumerate(sets) for n in range(servers)]
     nodes = [_node(number) for number in range(50)]
     namespaces = [_object("Namespace", "bench")]
-    api.objects = {raw["metadata"]["name"]: raw for raw in (*found, *policies, *pools, *editions)}
+    kept = {"elasticapps": found, "slapolicies": policies, "dynamicpools": pools, "editions": editions}
+    server.load({_key(resource, raw): raw for resource, of_it in kept.items() for raw in of_it})
     for reflector, kind in zip(
         world.reflectors.values(),
         (found, policies, pools, editions, sets, pods, nodes, namespaces),
@@ -120,6 +105,10 @@ def make(apps: int, servers: int) -> Made:
     addresses = tuple(f"{pod['status']['podIP']}:8080" for pod in pods)
     routers = AgreeingRouters(telemetry=SteadyTelemetry(names, addresses, servers))
     return Made(world, api, cast(RouterControl, routers))
+
+
+def _key(resource: str, raw: Raw) -> str:
+    return f"{resource}/{raw['metadata'].get('namespace', '')}/{raw['metadata']['name']}"
 
 
 def _object(kind: str, name: str, namespace: str | None = None, **spec: Any) -> Raw:

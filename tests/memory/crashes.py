@@ -63,10 +63,10 @@ class Undisturbed:
 def undisturbed(number: int) -> Undisturbed:
     from memory.scenarios import SCENARIOS
 
-    return _recorded(SCENARIOS[number])
+    return recorded(SCENARIOS[number])
 
 
-def _recorded(scenario: Scenario) -> Undisturbed:
+def recorded(scenario: Scenario) -> Undisturbed:
     cluster, moments, at, before = Cluster(), [], [0], {}
 
     def about(verb: str, key: str, body: Any) -> None:

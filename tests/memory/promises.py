@@ -19,7 +19,7 @@ class Promises:
     server: Server
     routers: list[Router]
     floor: dict[str, int] = field(default_factory=dict)
-    """Of each app, so many servers get requests from every router at any moment; once they did."""
+    """Of each app, so many servers that live get requests from each router, at any moment."""
     victims: int = 1
     """Servers of an app that may be on their way out at once."""
     broken: list[str] = field(default_factory=list)
@@ -41,10 +41,12 @@ class Promises:
 
     def look(self) -> None:
         """Once everybody has done what was due."""
-        serving = Counter(pod.app for pod in self._serving())
-        for app, least in self.floor.items():
-            if serving[app] < least:
-                self._say(f"{app} has {serving[app]} servers, its floor is {least}")
+        alive = [p for p in self._pods() if p.address and not p.deleting]
+        for router in self.routers:
+            serving = Counter(p.app for p in alive if router.routes_to(p.address or ""))
+            for app, least in self.floor.items():
+                if serving[app] < least:
+                    self._say(f"{app} has {serving[app]} servers at {router.name}, its floor is {least}")
         going = Counter(p.app for p in self._pods() if p.retire is not None and not p.deleting)
         for app, count in going.items():
             if count > self.victims:
@@ -62,11 +64,6 @@ class Promises:
         if key not in self._read:
             self._read[key] = objects.pod(raw)
         return self._read[key]
-
-    def _serving(self) -> list[Pod]:
-        """Who is alive, and gets requests from every router."""
-        alive = (p for p in self._pods() if p.address and not p.deleting)
-        return [p for p in alive if all(r.routes_to(p.address or "") for r in self.routers)]
 
     def _say(self, what: str) -> None:
         moment = self.server.clock() - from_rfc3339("2026-01-01T00:00:00Z")

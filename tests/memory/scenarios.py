@@ -47,10 +47,11 @@ class Scenario:
     edits: tuple[Edit, ...]
     floor: int = 1
     errors: Mapping[str, float] = field(default_factory=dict)
+    rps: float = 20.0
 
     async def prepared(self, cluster: Cluster) -> None:
         made.furnished(cluster.server)
-        cluster.traffic[made.KEY] = Traffic(20.0, dict(self.errors))
+        cluster.traffic[made.KEY] = Traffic(self.rps, dict(self.errors))
         cluster.start_operator()
         for edit in self.before:
             edit.apply(cluster)

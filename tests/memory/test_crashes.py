@@ -5,6 +5,7 @@ fewer servers than the floor, and silence in the end. By default every eighth of
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from millpond.control.drain import retire
 from millpond.router.xds.control import Published
 
-from memory.crashes import SUCCESSIONS, Succession, survived, undisturbed
+from memory.crashes import SUCCESSIONS, Succession, recorded, survived, undisturbed
 from memory.routers import Control
 from memory.scenarios import SCENARIOS
 
@@ -75,10 +76,10 @@ def forgets_the_routers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("forgets", "late", "scenario", "says"),
+    ("forgets", "late", "scenario", "rps", "says"),
     [
-        (forgets_the_controller, "the controller's pods late", "up and down", "was never named"),
-        (forgets_the_routers, "a router late", "Rolling", "its floor is 2"),
+        (forgets_the_controller, "the controller's pods late", "up and down", 20.0, "was never named"),
+        (forgets_the_routers, "a router late", "retire", 0.0, "while routers send it requests"),
     ],
     ids=["the ReplicaSet controller", "a router"],
 )
@@ -86,11 +87,13 @@ def test_a_product_that_does_not_wait_is_found_out(
     forgets: Callable[[pytest.MonkeyPatch], None],
     late: str,
     scenario: str,
+    rps: float,
     says: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     number, succession = _named(scenario, late)
-    found = undisturbed(number)
+    played = replace(SCENARIOS[number], rps=rps)  # requests in flight would hold up who forgets the routers
+    found = recorded(played)
     forgets(monkeypatch)
-    wrong = (survived(SCENARIOS[number], found, m, succession) for m in found.moments[::2])
+    wrong = (survived(played, found, moment, succession) for moment in found.moments)
     assert any(says in text for texts in wrong for text in texts)
