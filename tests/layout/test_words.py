@@ -8,7 +8,6 @@ ROOT = Path(__file__).parents[2]
 ROOMS = ("operator/millpond/control", "operator/millpond/kube", "operator/millpond/router", "policies")
 
 SHARED = {
-    "Node": "a Kubernetes node: as the cache keeps it, and as a plan sees it",
     "Resources": "xDS calls what a router gets so, and Kubernetes what a container requests",
 }
 """Words of others that two classes may have."""
