@@ -4,6 +4,7 @@ import base64
 import itertools
 import json
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -80,21 +81,22 @@ class Mount:
 
 
 @pytest.fixture
-def product(running: Product, tmp_path: Path) -> Iterator[Product]:
+def product(running: Product) -> Iterator[Product]:
     """An operator and routers on TCP, still to be started, in the place of the usual ones. No certificate is there."""
     assert running.operator is not None
     running.routers["r1"].stop()  # it doesn't know this operator, and would count as serving something else
     running.operator.stop()
-    product = Product(running.cluster, tmp_path)
-    product.xds = free_address()
-    product.cluster.kubectl("delete", *SECRETS)
-    try:
-        yield product
-    finally:
-        product.stop()
+    with tempfile.TemporaryDirectory(prefix="mp-") as folder:  # short: socket paths end at 107 bytes
+        product = Product(running.cluster, Path(folder))
+        product.xds = free_address()
         product.cluster.kubectl("delete", *SECRETS)
-        running.start_operator()
-        running.start_router("r1")
+        try:
+            yield product
+        finally:
+            product.stop()
+            product.cluster.kubectl("delete", *SECRETS)
+            running.start_operator()
+            running.start_router("r1")
 
 
 def start_router(product: Product, mount: Mount, name: str = "tls-1") -> Process:
@@ -231,6 +233,7 @@ def test_plain_tcp_on_this_machine_must_be_asked_for(product: Product, namespace
     argv = ["--name", "tls-1", "--xds", product.xds, "--listen", listen, "--stats", free_address()]
     command = [sys.executable, "-m", "millpond", "router", *argv, "--accept-seconds", "1"]
     product.routers["tls-1"] = product.cluster.run("tls-1", command, {"TMPDIR": str(product.folder)})
+    wait_listening(listen, product.routers["tls-1"])
     product.apply(app(namespace, replicas=1))
     product.wait_serving(namespace)
     assert answers(product, f"web.{namespace}.test")
