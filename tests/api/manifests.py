@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from millpond.api import dynamicpool, edition, elasticapp, slapolicy
+from millpond.api.kinds import dynamicpool, edition, elasticapp, slapolicy
 from millpond.api.names import API_VERSION, DYNAMICPOOL, EDITION, ELASTICAPP, SLAPOLICY
 
 Manifest = dict[str, Any]

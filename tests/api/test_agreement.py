@@ -6,11 +6,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from millpond.api import dynamicpool, elasticapp, slapolicy
+from millpond.api.checks.fields import is_date_time
+from millpond.api.checks.parsing import SpecError
 from millpond.api.durations import is_duration, seconds
-from millpond.api.fields import is_date_time
+from millpond.api.kinds import dynamicpool, elasticapp, slapolicy
 from millpond.api.names import DYNAMICPOOL, EDITION, ELASTICAPP, SLAPOLICY
-from millpond.api.parsing import SpecError
 from millpond.clock import from_rfc3339, rfc3339
 from millpond.control.learn.knowledge import Knowledge
 from millpond.control.report import decisions

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from millpond.api import slapolicy
-from millpond.api.dynamicpool import DynamicPoolSpec
+from millpond.api.kinds import slapolicy
+from millpond.api.kinds.dynamicpool import DynamicPoolSpec
 from millpond.api.names import ELASTICAPP, SLAPOLICY
 from millpond.control.act import editions
 from millpond.control.observe.objects import custom

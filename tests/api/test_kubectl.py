@@ -7,8 +7,8 @@ from contextlib import ExitStack
 
 import pytest
 
+from millpond.api.kinds.status import ElasticAppStatus, RolloutStatus
 from millpond.api.names import DYNAMICPOOL, EDITION, SLAPOLICY
-from millpond.api.status import ElasticAppStatus, RolloutStatus
 from millpond.local.cluster.embedded import Cluster
 
 from api.manifests import Manifest, manifest

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from millpond.api import dynamicpool, elasticapp, slapolicy
+from millpond.api.checks.parsing import SpecError
+from millpond.api.kinds import dynamicpool, elasticapp, slapolicy
+from millpond.api.kinds.template import template_hash
 from millpond.api.names import DYNAMICPOOL, ELASTICAPP, SLAPOLICY
-from millpond.api.parsing import SpecError
-from millpond.api.template import template_hash
 from millpond_policies.world.model import Goal, GoalKind, Mode
 from millpond_policies.world.strategy import Strategy
 

@@ -3,8 +3,8 @@
 import pytest
 
 from millpond.api import names
-from millpond.api.parsing import SpecError
-from millpond.api.reserved import EDITION_HEADER
+from millpond.api.checks.parsing import SpecError
+from millpond.api.checks.reserved import EDITION_HEADER
 from millpond.control.observe import objects
 from millpond.control.resolve.salvage import salvaged
 from millpond.router.config import EDITION_COOKIE, is_streams, streams_name

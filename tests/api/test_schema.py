@@ -11,8 +11,8 @@ import yaml
 
 from millpond import paths
 from millpond.api import schema
+from millpond.api.checks.resource import Resource
 from millpond.api.names import PLURALS
-from millpond.api.resource import Resource
 
 KINDS = [pytest.param(resource, id=resource.kind) for resource in schema.RESOURCES]
 _FOREIGN = {"$ref", "$defs", "title", "anyOf", "oneOf", "const", "propertyNames", "exclusiveMinimum"}

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from millpond.api import elasticapp
+from millpond.api.checks.parsing import SpecError
+from millpond.api.kinds import elasticapp
 from millpond.api.names import ELASTICAPP
-from millpond.api.parsing import SpecError
 from millpond.api.protocol import Protocol
 
 from api.manifests import Bad, Manifest, app, manifest

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
 
-from millpond.api import dynamicpool, elasticapp, slapolicy
+from millpond.api.kinds import dynamicpool, elasticapp, slapolicy
+from millpond.api.kinds.template import template_hash
 from millpond.api.names import API_VERSION, GATE, LABEL_APP, LABEL_EDITION
-from millpond.api.template import template_hash
 from millpond.control.act.editions import new_edition, replicaset_object
 from millpond.control.observe.world import World
 from millpond.control.resolve.candidates import ValidApp

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from millpond.api.kinds.template import template_hash
 from millpond.api.names import API_VERSION, EDITION, ELASTICAPP, edition_object
-from millpond.api.template import template_hash
 
 from api.server import Manifest, Server
 from waiting import eventually

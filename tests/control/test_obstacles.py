@@ -8,9 +8,9 @@ import pytest
 from millpond.control.act.backoff import RefusalBackoff
 from millpond.control.observe import troubles
 from millpond.control.observe.objects import pod, replicaset
-from millpond.control.observe.obstacles import obstacle
-from millpond.control.observe.refusals import refusal
 from millpond.control.observe.world import Holdings
+from millpond.control.obstacles.obstacles import obstacle
+from millpond.control.obstacles.refusals import refusal
 from millpond.control.resolve.candidates import Problem
 from millpond_policies.reasons import Reason
 

@@ -6,7 +6,7 @@ import pytest
 
 from millpond.control.observe.grants import Grants
 from millpond.control.observe.objects import Pod, RetireIntent
-from millpond.control.observe.obstacles import Obstacle
+from millpond.control.obstacles.obstacles import Obstacle
 from millpond.control.resolve.candidates import Contest, Problem, Resolver
 from millpond.control.resolve.claims import Claim
 from millpond.control.resolve.hosts import HostBook

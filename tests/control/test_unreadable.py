@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from millpond.api.elasticapp import ElasticAppSpec
+from millpond.api.kinds.elasticapp import ElasticAppSpec
+from millpond.api.kinds.sla import Source
 from millpond.api.protocol import Protocol
-from millpond.api.sla import Source
 from millpond.control.drain.drains import _Victim
 from millpond.control.observe.grants import Grants
 from millpond.control.resolve.candidates import Candidate, Resolver

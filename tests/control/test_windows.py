@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from millpond.api.windows import ChangeWindow
+from millpond.api.kinds.windows import ChangeWindow
 from millpond.control.resolve.windows import check_zone, opens
 
 BERLIN, UTC = "Europe/Berlin", "UTC"

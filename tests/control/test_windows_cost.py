@@ -6,7 +6,7 @@ from unittest.mock import patch
 
 import pytest
 
-from millpond.api.windows import ChangeWindow
+from millpond.api.kinds.windows import ChangeWindow
 from millpond.control.resolve import rollouts, windows
 
 from kube.builders import app

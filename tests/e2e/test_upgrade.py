@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from millpond import paths
-from millpond.api.template import template_hash
+from millpond.api.kinds.template import template_hash
 from millpond.local.cluster.embedded import Cluster, NodeSpec
 
 from e2e import traffic

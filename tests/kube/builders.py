@@ -65,7 +65,7 @@ def retiring(deadline_s: float = 2000.0, **changes: Any) -> Pod:
 
 
 def app(**spec: Any) -> ValidApp:
-    from millpond.api import dynamicpool, elasticapp, slapolicy
+    from millpond.api.kinds import dynamicpool, elasticapp, slapolicy
 
     raw = {
         "metadata": {

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
-from millpond.api import dynamicpool, elasticapp, slapolicy
+from millpond.api.kinds import dynamicpool, elasticapp, slapolicy
+from millpond.api.kinds.template import template_hash
 from millpond.api.names import API_VERSION, GATE, LABEL_APP, LABEL_EDITION
-from millpond.api.template import template_hash
 from millpond.control.act.editions import new_edition, replicaset_object
 from millpond.control.guard.faults import Faults
 from millpond.control.observe.world import World

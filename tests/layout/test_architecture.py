@@ -10,8 +10,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = (ROOT / "operator" / "millpond", ROOT / "policies" / "millpond_policies")
 MODULES_AT_MOST = 12
-HEAPS = {"api": 22}
-"""Folders that may hold more, and how many modules they hold at most."""
 
 
 def folders() -> list[Path]:
@@ -50,7 +48,7 @@ def test_the_picture_says_what_the_folders_say() -> None:
 def test_a_folder_says_what_it_is_for_and_holds_about_a_dozen_modules(folder: Path) -> None:
     modules = [found for found in folder.glob("*.py") if found.name != "__init__.py"]
     assert question(folder)
-    assert len(modules) <= HEAPS.get(folder.name, MODULES_AT_MOST)
+    assert len(modules) <= MODULES_AT_MOST
 
 
 def test_folders_without_modules_are_not_packages_by_accident() -> None:

@@ -27,6 +27,8 @@ FORBIDDEN = [
     ("millpond.cli.show.get", "millpond.demo.run", "the product runs without"),
     ("millpond.cli.run.operator", "millpond.local.errors", "the product runs without"),
     ("millpond.local.errors", "millpond.control.guard.faults", "adapters do not know"),
+    ("millpond.api.checks.rules", "millpond.api.kinds.sla", "api: schema"),
+    ("millpond.api.names", "millpond.api.durations", "api: schema"),
 ]
 
 

@@ -12,8 +12,9 @@ from typing import Any, TypeAlias
 import yaml
 from pydantic import BaseModel
 
-from millpond.api import dynamicpool, edition, elasticapp, names, slapolicy
-from millpond.api.resource import Column, Resource
+from millpond.api import names
+from millpond.api.checks.resource import Column, Resource
+from millpond.api.kinds import dynamicpool, edition, elasticapp, slapolicy
 
 Json: TypeAlias = dict[str, Any]
 

@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from millpond.api import dynamicpool, edition, elasticapp, names, slapolicy
-from millpond.api.resource import Resource
+from millpond.api import names
+from millpond.api.checks.resource import Resource
+from millpond.api.kinds import dynamicpool, edition, elasticapp, slapolicy
 from millpond.cli.output import NOTHING, age, cell, labels
 from millpond.cli.releases import Missing, said
 from millpond.cli.show import appview

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import assert_never
 
-from millpond.api.elasticapp import Drain
+from millpond.api.kinds.elasticapp import Drain
 from millpond.control.drain import retire
 from millpond.control.observe.access import Access
 from millpond.control.observe.objects import DECISION_ANNOTATION, Pod

@@ -4,15 +4,15 @@ import contextlib
 from typing import Any
 
 from millpond.api.approval import submission
-from millpond.api.elasticapp import ElasticAppSpec
+from millpond.api.kinds.elasticapp import ElasticAppSpec
+from millpond.api.kinds.template import template_hash
 from millpond.api.names import API_VERSION, LABEL_APP, LABEL_EDITION, edition_object
-from millpond.api.template import template_hash
 from millpond.clock import Clock, steady_s
 from millpond.control.act.backoff import RefusalBackoff
 from millpond.control.act.template import server_template
-from millpond.control.observe import refusals
 from millpond.control.observe.objects import controller
 from millpond.control.observe.world import Holdings, World
+from millpond.control.obstacles import refusals
 from millpond.control.resolve.candidates import Problem, ValidApp
 from millpond.control.resolve.record import ValidRecord
 from millpond.kube import paths

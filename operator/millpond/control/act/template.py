@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from millpond.api.elasticapp import ElasticAppSpec
+from millpond.api.kinds.elasticapp import ElasticAppSpec
 from millpond.api.names import GATE, LABEL_APP, LABEL_EDITION
 from millpond.control.resolve.candidates import ValidApp
 from millpond.kube.raw import fields

@@ -5,8 +5,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from millpond.api.elasticapp import ElasticAppSpec
-from millpond.api.sla import Source
+from millpond.api.kinds.elasticapp import ElasticAppSpec
+from millpond.api.kinds.sla import Source
 from millpond.control.drain import removal, retire
 from millpond.control.drain.quiet import SAMPLES, Activity, Quiet
 from millpond.control.drain.retire import RetireStep

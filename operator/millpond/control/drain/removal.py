@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from millpond.api.elasticapp import Drain
+from millpond.api.kinds.elasticapp import Drain
 from millpond.control.drain import retire
 from millpond.control.drain.quiet import Quiet
 from millpond.control.drain.retire import RetireStep

@@ -16,7 +16,7 @@ floor (`servers.min`), one victim at a time per app (in a rollout its group size
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
-from millpond.api.elasticapp import Drain
+from millpond.api.kinds.elasticapp import Drain
 from millpond.api.names import RETIRE_ANNOTATION
 from millpond.clock import Clock
 from millpond.control.observe.objects import (

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from millpond.api.elasticapp import ElasticAppSpec
-from millpond.api.sla import Source
+from millpond.api.kinds.elasticapp import ElasticAppSpec
+from millpond.api.kinds.sla import Source
 from millpond.clock import Clock
 from millpond.control.guard.faults import Faults
 from millpond.control.learn.knowledge import Knowledge, Observed, from_routers

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from millpond.api.sla import PrometheusSource, Source
+from millpond.api.kinds.sla import PrometheusSource, Source
 from millpond.clock import Clock
 from millpond.control.learn.knowledge import Observed
 from millpond.control.learn.learner import Measured

@@ -12,9 +12,9 @@ from typing import Any
 from millpond.api.names import GATE, LABEL_APP, LABEL_EDITION, RETIRE_ANNOTATION
 from millpond.clock import from_rfc3339
 from millpond.control.observe.constraints import constraints
-from millpond.control.observe.obstacles import Obstacle, obstacle
-from millpond.control.observe.refusals import Refusal, refusal
 from millpond.control.observe.requests import requests
+from millpond.control.obstacles.obstacles import Obstacle, obstacle
+from millpond.control.obstacles.refusals import Refusal, refusal
 from millpond.kube.decode import shallow
 from millpond.kube.raw import entries, fields, number, of_kind, text
 from millpond_policies.world.constraints import Constraints, Resources

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from millpond.api.status import Decision
+from millpond.api.kinds.status import Decision
 from millpond.clock import rfc3339
 from millpond.kube.raw import entries
 from millpond_policies.world.actions import (

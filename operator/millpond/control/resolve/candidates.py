@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from millpond.api import dynamicpool, elasticapp, slapolicy
-from millpond.api.parsing import SpecError
+from millpond.api.checks.parsing import SpecError
+from millpond.api.kinds import dynamicpool, elasticapp, slapolicy
 from millpond.control.guard.faults import Faults
 from millpond.control.resolve.claims import Claim, Granted
 from millpond.control.resolve.salvage import salvaged

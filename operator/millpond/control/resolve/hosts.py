@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from millpond.api.elasticapp import ElasticAppSpec
+from millpond.api.kinds.elasticapp import ElasticAppSpec
 from millpond.control.guard.faults import Faults
 from millpond.control.observe.grants import Grants
 from millpond.control.resolve.candidates import Candidate, Contest

@@ -7,7 +7,7 @@ what it should not. Nothing is started, sized or rolled out by what is salvaged:
 from collections.abc import Iterator
 from typing import Any
 
-from millpond.api.elasticapp import ElasticAppSpec
+from millpond.api.kinds.elasticapp import ElasticAppSpec
 from millpond.kube.raw import fields
 
 Raw = dict[str, Any]

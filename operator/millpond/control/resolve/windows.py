@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 from itertools import groupby
 from zoneinfo import ZoneInfo, available_timezones
 
-from millpond.api.windows import ChangeWindow
+from millpond.api.kinds.windows import ChangeWindow
 
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _DAY = timedelta(days=1)

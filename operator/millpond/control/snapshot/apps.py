@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from millpond.api.dynamicpool import Zone
+from millpond.api.kinds.dynamicpool import Zone
 from millpond.control.learn.knowledge import Knowledge
 from millpond.control.observe import troubles
 from millpond.control.observe.objects import Pod, ReplicaSet

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
-from millpond.control.observe.refusals import short
+from millpond.control.obstacles.refusals import short
 from millpond_policies.reasons import Reason
 
 Raw = Mapping[str, Any]

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
+from millpond.api.checks.rules import Rule
 from millpond.api.names import GROUP
-from millpond.api.rules import Rule
 
 COOKIES = "millpond-"
 EDITION_HEADER = "x-millpond-edition"  # an edition's name in it is what it is for

@@ -6,19 +6,19 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from millpond.api import names
+from millpond.api.checks.fields import DNS_LABEL, DateTime, EditionName, Name, lasting, matching, not_longer
+from millpond.api.checks.model import Model
+from millpond.api.checks.reserved import FREE_COOKIE
+from millpond.api.checks.resource import AGE, Column, Resource, condition_column
+from millpond.api.checks.rules import Keeps, Rule
 from millpond.api.durations import MAX_LENGTH, seconds
-from millpond.api.fields import DNS_LABEL, DateTime, EditionName, Name, lasting, matching, not_longer
-from millpond.api.model import Model
+from millpond.api.kinds.rollout import Preview, Rollout
+from millpond.api.kinds.route import AppProtocol, Routes
+from millpond.api.kinds.sla import SLA
+from millpond.api.kinds.status import ElasticAppStatus
+from millpond.api.kinds.template import PodTemplate
+from millpond.api.kinds.windows import ChangeWindows
 from millpond.api.protocol import Protocol
-from millpond.api.reserved import FREE_COOKIE
-from millpond.api.resource import AGE, Column, Resource, condition_column
-from millpond.api.rollout import Preview, Rollout
-from millpond.api.route import AppProtocol, Routes
-from millpond.api.rules import Keeps, Rule
-from millpond.api.sla import SLA
-from millpond.api.status import ElasticAppStatus
-from millpond.api.template import PodTemplate
-from millpond.api.windows import ChangeWindows
 from millpond.clock import from_rfc3339
 from millpond_policies.world.model import Mode
 

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from millpond.api.model import Model
-from millpond.api.rules import Rule
+from millpond.api.checks.model import Model
+from millpond.api.checks.rules import Rule
 
 Spec = TypeVar("Spec", bound=Model)
 _MAX_VALUE_LENGTH = 80

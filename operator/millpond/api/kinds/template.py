@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, JsonValue
 
-from millpond.api.model import Model
-from millpond.api.reserved import FREE_KEYS
-from millpond.api.rules import Keeps
+from millpond.api.checks.model import Model
+from millpond.api.checks.reserved import FREE_KEYS
+from millpond.api.checks.rules import Keeps
 
 _ANYTHING: dict[str, JsonValue] = {"x-kubernetes-preserve-unknown-fields": True}
 

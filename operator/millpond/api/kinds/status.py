@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from millpond.api.model import StatusModel
+from millpond.api.checks.model import StatusModel
 
 MAX_DECISIONS = 20
 

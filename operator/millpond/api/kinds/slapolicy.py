@@ -7,11 +7,11 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from millpond.api import names
+from millpond.api.checks.fields import Namespaces, lasting
+from millpond.api.checks.model import Model
+from millpond.api.checks.resource import AGE, Column, Resource
+from millpond.api.checks.rules import Rule
 from millpond.api.durations import MAX_LENGTH, seconds
-from millpond.api.fields import Namespaces, lasting
-from millpond.api.model import Model
-from millpond.api.resource import AGE, Column, Resource
-from millpond.api.rules import Rule
 from millpond_policies.world.model import Goal, GoalKind
 
 

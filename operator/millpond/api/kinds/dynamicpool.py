@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from millpond.api import names
-from millpond.api.fields import Namespaces, NodeLabels
-from millpond.api.model import Model, StatusModel
-from millpond.api.resource import AGE, Column, Resource
-from millpond.api.windows import ChangeWindows
+from millpond.api.checks.fields import Namespaces, NodeLabels
+from millpond.api.checks.model import Model, StatusModel
+from millpond.api.checks.resource import AGE, Column, Resource
+from millpond.api.kinds.windows import ChangeWindows
 from millpond_policies.world.nodes import Zone as Zone
 
 

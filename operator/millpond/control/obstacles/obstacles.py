@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from millpond.control.observe.refusals import short
-from millpond.control.observe.scheduling import unschedulable
+from millpond.control.obstacles.refusals import short
+from millpond.control.obstacles.scheduling import unschedulable
 from millpond_policies.reasons import Reason
 
 Raw = Mapping[str, Any]

@@ -7,9 +7,9 @@ from typing import Annotated
 from pydantic import Field
 from pydantic.alias_generators import to_snake
 
+from millpond.api.checks.rules import Keeps, Rule
 from millpond.api.durations import NOT_A_DURATION, PATTERN, is_duration, microseconds
 from millpond.api.names import MAX_EDITION_LENGTH
-from millpond.api.rules import Keeps, Rule
 from millpond.clock import RFC3339, from_rfc3339
 
 _LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"

@@ -5,9 +5,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from millpond.api.fields import matching
-from millpond.api.model import Model
-from millpond.api.rules import Keeps, Rule
+from millpond.api.checks.fields import matching
+from millpond.api.checks.model import Model
+from millpond.api.checks.rules import Keeps, Rule
 
 
 class Day(StrEnum):

@@ -5,12 +5,12 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, StrictBool
 
+from millpond.api.checks.fields import EditionName, lasting, matching
+from millpond.api.checks.model import Model
+from millpond.api.checks.reserved import FREE_HEADER
+from millpond.api.checks.rules import Keeps, Rule
 from millpond.api.durations import MAX_LENGTH, seconds
-from millpond.api.fields import EditionName, lasting, matching
-from millpond.api.model import Model
-from millpond.api.reserved import FREE_HEADER
-from millpond.api.route import PreviewHost
-from millpond.api.rules import Keeps, Rule
+from millpond.api.kinds.route import PreviewHost
 from millpond_policies.world.strategy import Strategy
 
 UpTo24h = Annotated[str, Field(max_length=MAX_LENGTH), lasting(least="0s", upto="24h")]

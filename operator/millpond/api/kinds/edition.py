@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from pydantic import Field, JsonValue
 
 from millpond.api import names
-from millpond.api.fields import EditionName, Name
-from millpond.api.model import Model, StatusModel
-from millpond.api.resource import AGE, Column, Resource
-from millpond.api.template import PodTemplate
+from millpond.api.checks.fields import EditionName, Name
+from millpond.api.checks.model import Model, StatusModel
+from millpond.api.checks.resource import AGE, Column, Resource
+from millpond.api.kinds.template import PodTemplate
 
 _ANYTHING: dict[str, JsonValue] = {"x-kubernetes-preserve-unknown-fields": True}
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from millpond.api.model import Model, StatusModel
+from millpond.api.checks.model import Model, StatusModel
+from millpond.api.checks.parsing import parse_resource
+from millpond.api.checks.rules import Rule
 from millpond.api.names import PLURALS
-from millpond.api.parsing import parse_resource
-from millpond.api.rules import Rule
 
 Spec = TypeVar("Spec", bound=Model)
 

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_validato
 from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema
 
-from millpond.api.rules import Rule, check, validations
+from millpond.api.checks.rules import Rule, check, validations
 
 
 class Model(BaseModel):

@@ -5,12 +5,12 @@ from typing import Annotated
 
 from pydantic import Field
 
+from millpond.api.checks.fields import cel_string, lasting, matching
+from millpond.api.checks.model import Model
+from millpond.api.checks.rules import Keeps, Rule
 from millpond.api.durations import MAX_LENGTH, seconds
-from millpond.api.fields import cel_string, lasting, matching
 from millpond.api.hosts import HOST, MAX_HOST, NAME, spelling
-from millpond.api.model import Model
 from millpond.api.protocol import Protocol
-from millpond.api.rules import Keeps, Rule
 
 _ASCII = re.compile(r"[ -~]*")
 

@@ -1,0 +1,1 @@
+"""How is a value checked, alike by the API server and by the operator?"""

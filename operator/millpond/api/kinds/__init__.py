@@ -1,0 +1,1 @@
+"""Which kinds of custom resources are there, and what do they say?"""

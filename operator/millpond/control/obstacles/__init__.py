@@ -1,0 +1,1 @@
+"""What keeps a pod from serving, in words that stand still?"""
