@@ -1,6 +1,6 @@
 """Routers that acknowledge at once, late or never, and what the operator is told of them.
 
-`Router` outlives operators; a `Control` is one operator's side, at the seam of `millpond.router.control.RouterControl`.
+`Router` outlives operators; a `Control` is one operator's side, at the seam of `RouterControl` (millpond.router.xds).
 Requests: each app has its traffic, the youngest servers the most of it, so that the best victim is not the one that a
 ReplicaSet would choose; a draining server finishes what it has, one request a second.
 """

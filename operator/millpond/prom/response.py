@@ -34,7 +34,7 @@ class Response:
     """Answers 5xx; None when the preset or the proxy does not count them."""
     sum_ms: float
     histogram: tuple[int, ...]
-    """Over ``millpond_policies.histogram.BOUNDS_MS``; empty when the source has no buckets."""
+    """Over ``millpond_policies.learn.histogram.BOUNDS_MS``; empty when the source has no buckets."""
     percentile_ms: float | None
     """None when not asked for, or without requests."""
     complete: bool
