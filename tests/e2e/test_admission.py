@@ -160,7 +160,7 @@ def test_a_major_edition_starts_once_somebody_else_than_its_submitter_has_approv
     assert editions_with_servers(product, namespace) == {"v1"}
     approve("ann")
     rolling_out(product, namespace, edition="v2", phase="Completed")
-    assert product.app(namespace)["status"]["edition"] == "v2"
+    eventually(lambda: product.app(namespace)["status"]["edition"] == "v2", 10, "status says so")
 
 
 def closed_now() -> tuple[dict[str, str], str]:

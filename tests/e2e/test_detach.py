@@ -103,12 +103,17 @@ def left(product: Product, namespace: str) -> list[str]:
     return sorted(f"{i['kind']}/{i['metadata']['name']}" for i in items)
 
 
+def namespaces_with_apps(product: Product) -> set[str]:
+    return {app["metadata"]["namespace"] for app in product.get("elasticapps")["items"]}
+
+
 def test_everything_is_detached_under_load_and_lives_on_by_kubernetes_alone(
     deployed: Product, namespace: str, tmp_path: Path
 ) -> None:
     product = deployed
     product.apply(traffic.app(product, namespace, mode="Manual", replicas=2))
     product.wait_serving(namespace, 2)
+    eventually(lambda: namespaces_with_apps(product) == {namespace}, 90, "earlier tests' apps are gone")
     before = {p["metadata"]["uid"] for p in product.pods(namespace)}
     with Traffic.run(product, namespace, rate=100):
         said, services = detach(product, "--all-namespaces", save=tmp_path)

@@ -77,6 +77,7 @@ def test_deleting_the_app_deletes_everything_it_made(product: Product, namespace
     eventually(lambda: product.ask(host).status_code == 404, 20, "its route is gone")
 
 
+@pytest.mark.alone  # what is learned moves with what else the machine has to do
 def test_settled_means_silent(product: Product, namespace: str) -> None:
     """One minute of steady load: the operator writes nothing but its Lease."""
     product.apply(elastic_app(namespace))
