@@ -183,7 +183,8 @@ def test_outside_its_change_window_a_rollout_waits_and_an_emergency_is_recorded_
     )
     waits = rolling_out(product, namespace, edition="v2", phase="Waiting")
     assert (waits["reason"], waits["until"]) == ("OutsideChangeWindow", opens)
-    assert product.condition(namespace, "RollingOut")[:2] == ("True", "OutsideChangeWindow")
+    told = ("True", "OutsideChangeWindow")
+    eventually(lambda: product.condition(namespace, "RollingOut")[:2] == told, 10, "a condition says so")
     assert editions_with_servers(product, namespace) == {"v1"}
 
     why = '{"spec": {"rollout": {"emergency": "v1 loses orders"}}}'
