@@ -202,7 +202,8 @@ def test_an_unknown_time_zone_is_a_condition_and_starts_nothing(product: Product
         elastic_app(namespace, changeWindows=mars, rollout=QUICK, edition="v2", template=template(A="2"))
     )
     rolling_out(product, namespace, edition="v2", phase="Waiting")
-    status, reason, message = product.condition(namespace, "RollingOut")
-    assert (status, reason) == ("True", "OutsideChangeWindow")
+    told = ("True", "OutsideChangeWindow")
+    eventually(lambda: product.condition(namespace, "RollingOut")[:2] == told, 10, "a condition says so")
+    message = product.condition(namespace, "RollingOut")[2]
     assert 'spec.changeWindows[0].timeZone: "Mars/Base" is not a known time zone' in message
     assert editions_with_servers(product, namespace) == {"v1"}
