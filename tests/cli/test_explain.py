@@ -11,27 +11,16 @@ from millpond.cli.show.explain import explain
 from millpond.control.report.conditions import with_condition
 from millpond.control.report.decisions import record
 from millpond.kube import paths
-from millpond.kube.client import Api, Object
+from millpond.kube.client import Api
 from millpond.local.cluster.embedded import Cluster
 from millpond_policies.reasons import Reason
 from millpond_policies.world.actions import Because, Grow, Refused
 
+from cli.staged import manifest
+
 pytestmark = pytest.mark.integration
 T0 = 1_700_000_000.0
-APP: Object = {
-    "apiVersion": "millpond.dev/v1alpha1",
-    "kind": "ElasticApp",
-    "metadata": {"name": "web"},
-    "spec": {
-        "pool": "default",
-        "sla": {"policy": "gold"},
-        "servers": {"min": 1, "max": 4},
-        "edition": "v1",
-        "port": 8080,
-        "routes": [{"host": "web.example"}],
-        "template": {"spec": {"containers": [{"name": "web", "image": "web:1"}]}},
-    },
-}
+APP = manifest()
 GROW = Grow(
     app="any/web",
     edition="v1",

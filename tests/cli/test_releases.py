@@ -11,24 +11,12 @@ from millpond.kube import paths
 from millpond.kube.client import Api, Object
 from millpond.kube.errors import ApiError, Conflict, Unavailable
 
+from cli.staged import manifest
 from kube.fault_proxy import FaultProxy, Hang, LoseAnswer, Reset, Seen, Status
 from waiting import eventually_async
 
 pytestmark = pytest.mark.integration
-APP: Object = {
-    "apiVersion": "millpond.dev/v1alpha1",
-    "kind": "ElasticApp",
-    "metadata": {"name": "web"},
-    "spec": {
-        "pool": "default",
-        "sla": {"policy": "gold"},
-        "servers": {"min": 1, "max": 4},
-        "edition": "v1",
-        "port": 8080,
-        "routes": [{"host": "web.example"}],
-        "template": {"spec": {"containers": [{"name": "web", "image": "web:1"}]}},
-    },
-}
+APP = manifest()
 PAUSE = Edit(rollout={"paused": True}, says="paused")
 
 
