@@ -6,7 +6,10 @@ import httpx
 
 from millpond.kube.decode import decoded
 
+from waiting import eventually
+
 Raw = dict[str, Any]
+BUSY_S = 20.0  # so long the API server may ask for patience, which it does while custom resources change
 _API_GROUPS = {
     "/api/v1": ("pods", "services", "events", "nodes", "resourcequotas"),
     "/apis/apps/v1": ("replicasets", "deployments"),
@@ -41,7 +44,13 @@ def _path(kind: str, place: str) -> str:
 
 
 def _read(http: httpx.Client, path: str, query: dict[str, str] | None = None) -> Raw:
-    answer = http.get(path, params=query)
+    answer = eventually(lambda: _answered(http, path, query), BUSY_S, f"the API server answers {path}")
     assert answer.status_code == httpx.codes.OK, answer.text
     found: Raw = decoded(answer.content)
     return found
+
+
+def _answered(http: httpx.Client, path: str, query: dict[str, str] | None) -> httpx.Response | None:
+    """None: it says to come back later."""
+    answer = http.get(path, params=query)
+    return None if answer.status_code == httpx.codes.TOO_MANY_REQUESTS else answer
