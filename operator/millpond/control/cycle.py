@@ -1,7 +1,7 @@
 """One pass of observe -> plan -> apply for all apps at once, because they compete for one pool."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
@@ -11,6 +11,7 @@ from millpond.control.act.act import acting, carry_out
 from millpond.control.act.apply import Hands
 from millpond.control.act.editions import Editions
 from millpond.control.drain.drains import Drains
+from millpond.control.due import Due
 from millpond.control.guard.each import Each
 from millpond.control.learn.learner import Learner
 from millpond.control.observe.grants import ANY_EXACT, Grants
@@ -54,6 +55,7 @@ class Cycle:
     hosts: HostBook = field(default_factory=HostBook)
     news: News = field(default_factory=News)
     each: Each = field(default_factory=Each)
+    due: Due = field(default_factory=Due)
     hurry: asyncio.Event | None = None  # set: something waits for the next cycle, so status is told beside it
     candidates: Mapping[str, Candidate] = field(default_factory=dict)  # as the last cycle saw them
     records: dict[str, Record] = field(default_factory=dict)
@@ -69,15 +71,17 @@ class Cycle:
         self.each.begin({*self.world.apps.store.items(), OPERATOR})
         self._observe(now_s)
         await self.each.breathe()
-        self.learner.learn(self.records, now_s, self.each.faults)
+        self.learner.learn(self.records, self._due(), now_s, self.each.faults)
         await self.each.breathe()
         await self._ensure()
         self._observe_own(now_s)
         published = self._publish()
+        self.due.heard(published)
         await self.each.breathe()
         await self._set_gates(published)
         self._observe_own(now_s)
-        await self.drains.advance(self.records, published, now_s, self.each)
+        looked_at = {key: self.records[key] for key in self._due()}
+        await self.drains.advance(looked_at, published, now_s, self.each)
 
         self._observe_own(now_s)
         verdicts = self._plan(now_s)
@@ -86,6 +90,7 @@ class Cycle:
         self._observe_own(now_s)
         outcome = Outcome(
             at_s=now_s,
+            due=frozenset(self._due()),
             records=dict(self.records),
             apps=self.apps,
             done=done,
@@ -95,24 +100,31 @@ class Cycle:
         )
         await self.each.breathe()
         await self._report(outcome)
+        self.due.ended(outcome, self.each.put_off)
         return outcome
 
     def _observe(self, now_s: float) -> None:
-        """Of every app, what belongs to it; what belongs to those that are being deleted is left to the garbage
-        collector. An app that fails here stays as it was seen last, with the servers of now."""
+        """Of every app that is due, what belongs to it; what belongs to those that are being deleted is left to the
+        garbage collector. An app that fails here stays as it was seen last, with the servers of now."""
         candidates, last = self._resolve(), self.records
         self.candidates = candidates
-        held = self.world.holdings()
+        known = self.world.holdings()
+        held = {key: known.get(key) or Holdings() for key in candidates}
+        changed = {key for key, app in candidates.items() if _differs(last.get(key), app, held[key])}
+        news = changed | self.learner.collect(last, now_s, self.each.faults)
+        self.due.begin(candidates, news | self.each.faults.before | self.each.over(), now_s)
 
         def look(key: str) -> Record:
-            return observed(candidates[key], held.get(key) or Holdings(), now_s)
+            return observed(candidates[key], held[key], now_s)
 
-        found = self.each.look("observe", candidates, look)
-        failed = [key for key in candidates if key not in found and key in last]
-        found |= {
-            key: replace(last[key], app=candidates[key], held=held.get(key) or Holdings()) for key in failed
-        }
-        self.records = {key: found[key] for key in candidates if key in found}
+        found = self.each.look("observe", self.due.now, look)
+        failed = [key for key in self.due.now if key not in found and key in last]
+        found |= {key: replace(last[key], app=candidates[key], held=held[key]) for key in failed}
+        self.records = {k: r for k in candidates if (r := found.get(k) or last.get(k)) is not None}
+
+    def _due(self) -> list[str]:
+        """Apps that this cycle looks at, in the order of all."""
+        return [key for key in self.records if key in self.due.now]
 
     def _observe_own(self, now_s: float) -> None:
         """What our own writes led to, of the apps that had any."""
@@ -139,14 +151,19 @@ class Cycle:
 
     def _sound(self) -> list[str]:
         """Apps about which something new may be decided: nothing failed in this cycle, no earlier write goes on."""
-        return [key for key in self.records if key not in self.each.faults.now and self._current(key)]
+        return [key for key in self._due() if key not in self.each.faults.now and self._current(key)]
 
     def _current(self, key: str) -> bool:
         """Whether what was observed of the app still holds."""
         return key not in self.each.behind
 
     def _valid(self) -> dict[str, ValidRecord]:
-        return {key: record for key, record in self.records.items() if is_valid(record)}
+        """Of those that are due."""
+        return {key: record for key in self._due() if is_valid(record := self.records[key])}
+
+    def _rest(self) -> Collection[str]:
+        """Apps that this cycle does not look at: what was to be written about them still is."""
+        return self.records.keys() - self.due.now
 
     async def _ensure(self) -> None:
         records = self._valid()
@@ -167,9 +184,8 @@ class Cycle:
             return complete
 
         complete = self.each.look("edition", (key for key in self._sound() if key in records), look)
-        await self.each.make(
-            "edition", {key: partial(make, key) for key, done in complete.items() if not done}
-        )
+        incomplete = {key: partial(make, key) for key, done in complete.items() if not done}
+        await self.each.make("edition", incomplete, keep=self._rest())
 
     def _found(self, key: str, problem: Problem | None) -> None:
         if problem is not None and key in self.records:
@@ -181,10 +197,12 @@ class Cycle:
     def _publish(self) -> Published:
         """Of an app that fails, the last routes with the servers of now."""
         records, last, faults = self.records, self._routes, self.each.faults
-        found = self.each.look("routes", records, lambda key: app_routes(records[key]))
-        failed = [key for key in records if key in faults.now and found.get(key) is None and key in last]
+        due = self._due()
+        found = self.each.look("routes", due, lambda key: app_routes(records[key]))
+        failed = [key for key in due if key in faults.now and found.get(key) is None and key in last]
         kept = self.each.look("routes", failed, lambda key: renewed(last[key], records[key].held))
-        routes = {**{key: last[key] for key in failed}, **kept}
+        resting = {key: last[key] for key in self._rest() if key in last}
+        routes = {**resting, **{key: last[key] for key in failed}, **kept}
         self._routes = {key: r for key in records if (r := found.get(key) or routes.get(key)) is not None}
         with faults.guard(OPERATOR, "publish"):
             return self.routers.publish(self._routes)
@@ -207,16 +225,18 @@ class Cycle:
                     if gate and pod.gate is None:
                         self.learner.started(pod)
 
-        changes = self.each.look("gate", self.records, wanted)
+        changes = self.each.look("gate", self._due(), wanted)
         await self._do("gate", (key for key, found in changes.items() if found), write)
 
     def _plan(self, now_s: float) -> Sequence[Verdict]:
         """Together, because they share a pool; if that fails, each app alone, to find whose fault it is."""
         faults = self.each.faults
         valid = self._valid()
-        views = self.each.look("snapshot", sorted(valid), lambda key: self._view(valid[key], now_s))
-        self.apps = {key: view for key, view in views.items() if view is not None}
-        apps = tuple(view for key, view in self.apps.items() if key not in faults.now)
+        looked = self.each.look("snapshot", sorted(valid), lambda key: self._view(valid[key], now_s))
+        views = {key: view for key, view in looked.items() if view is not None}
+        resting = self.apps.keys() & self._rest()
+        self.apps = {key: self.apps[key] for key in self.apps if key in resting} | views
+        apps = tuple(view for key, view in views.items() if key not in faults.now)
         seen = self.seen = replace(self.seen, apps=apps)
         with faults.guard(OPERATOR, "nodes"):
             shared = pools(self.world.pools.store.items())
@@ -315,8 +335,13 @@ class Cycle:
         offered = {key: partial(write, key) for key, found in writes.items() if found}
         if OPERATOR not in telling.behind:
             offered[OPERATOR] = partial(self.writer.write_pools, list(records.values()))
-        telling.offer("status", offered)
+        telling.offer("status", offered, keep=self._rest())
         await telling.settle(self.each.left_s, self.hurry)
+
+
+def _differs(last: Record | None, app: Candidate, held: Holdings) -> bool:
+    """Whether an app or what belongs to it is another than it was."""
+    return last is None or (last.app is not app and last.app != app) or last.held != held
 
 
 def _by_app(verdicts: Iterable[Verdict]) -> dict[str, list[Verdict]]:

@@ -34,6 +34,8 @@ class Outcome:
     """Of one cycle, by app key."""
 
     at_s: float
+    due: frozenset[str] = frozenset()
+    """Apps that this cycle looked at: of the others nothing is new."""
     records: Mapping[str, Record] = field(default_factory=dict)
     apps: Mapping[str, App] = field(default_factory=dict)
     """As `plan` saw them."""

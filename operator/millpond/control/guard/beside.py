@@ -1,6 +1,6 @@
 """Writes that go on beside the cycles, in lanes of their own: they take no turn from one that requests wait for.
 
-Of what was offered and not begun when the next cycle offers anew, only the newer is written.
+Of what was offered and not begun when a later cycle offers anew for the same app, only the newer is written.
 """
 
 import asyncio
@@ -27,6 +27,7 @@ class Beside:
         self._going: dict[str, asyncio.Task[None]] = {}
         self._fresh: set[asyncio.Task[None]] = set()
         self._behind: set[str] = set()
+        self._over: set[str] = set()
 
     @property
     def going(self) -> Collection[str]:
@@ -42,11 +43,16 @@ class Beside:
         self._behind = set(self._going)
         self._fresh = set()
 
-    def offer(self, step: str, works: Mapping[str, Work]) -> None:
-        """To be written as soon as it is their turn; nothing else any more."""
-        self._step, self._works = step, works
+    def over(self) -> set[str]:
+        """Apps whose write has ended, well or not, since this was asked last."""
+        found, self._over = self._over, set()
+        return found
+
+    def offer(self, step: str, works: Mapping[str, Work], keep: Collection[str] = ()) -> None:
+        """To be written as soon as it is their turn; of what was offered before, only apps of ``keep`` any more."""
         late = frozenset(key for lane in self._waiting.values() for key in lane)
-        self._waiting = lanes((key for key in works if key not in self._going), late)
+        self._step, self._works = step, {k: self._works[k] for k in late if k in keep} | {**works}
+        self._waiting = lanes((key for key in self._works if key not in self._going), late)
         self._begin_more()
 
     async def settle(self, patience_s: float, hurry: asyncio.Event | None = None) -> None:
@@ -84,6 +90,7 @@ class Beside:
 
     def _ended(self, key: str, task: asyncio.Task[None]) -> None:
         self._fresh.discard(task)
+        self._over.add(key)
         del self._going[key]
         self._begin_more()
 

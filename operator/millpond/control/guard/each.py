@@ -39,6 +39,7 @@ class Each:
         self._left: set[str] = set()
         self._behind: set[str] = set()
         self._begun: set[str] = set()
+        self._over: set[str] = set()
         self._put_off: dict[str, frozenset[str]] = {}  # step -> apps that were not begun the last time
 
     @property
@@ -50,6 +51,11 @@ class Each:
     def behind(self) -> Collection[str]:
         """Apps of which this cycle knows no more than what held before a write that it did not wait for."""
         return self._behind
+
+    @property
+    def put_off(self) -> Collection[str]:
+        """Apps with a write that was not begun the last time that its step was done."""
+        return frozenset().union(*self._put_off.values())
 
     @property
     def left_s(self) -> float:
@@ -67,6 +73,11 @@ class Each:
     def begun(self) -> set[str]:
         """Apps for which something was begun in this cycle since this was asked last."""
         found, self._begun = self._begun, set()
+        return found
+
+    def over(self) -> set[str]:
+        """Apps with a write that has ended since this was asked last."""
+        found, self._over = self._over | self.making.over() | self.telling.over(), set()
         return found
 
     async def breathe(self) -> None:
@@ -107,9 +118,10 @@ class Each:
         self._put_off[step] = frozenset(key for lane in waiting.values() for key in lane)
         self._left_s -= loop.time() - began_s
 
-    async def make(self, step: str, works: Mapping[str, Work]) -> None:
-        """What takes long, beside the steps. Who is not done soon is left out of the next ones."""
-        self.making.offer(step, {key: work for key, work in works.items() if key not in self._going})
+    async def make(self, step: str, works: Mapping[str, Work], keep: Collection[str] = ()) -> None:
+        """What takes long, beside the steps. Who is not done soon is left out of the next ones. What was offered and
+        not begun before stands for the apps of ``keep``."""
+        self.making.offer(step, {key: work for key, work in works.items() if key not in self._going}, keep)
         await self.making.settle(min(MAKE_S, self._patience_s))
         self._behind |= set(self.making.going)
         self._begun |= set(self.making.behind)
@@ -147,6 +159,7 @@ class Each:
 
     def _ended(self, key: str, task: asyncio.Task[None]) -> None:
         self._left.discard(key)
+        self._over.add(key)
         if self._going.get(key) is task:
             del self._going[key]
 

@@ -40,6 +40,9 @@ class Faults:
         """``on_fault(step)`` is told of every fault."""
         self.now: dict[str, Fault] = {}
         """Of this cycle."""
+        self.before: frozenset[str] = frozenset()
+        """Apps for which something failed or was refused between the last cycle's beginning and this one's."""
+        self._tried: set[str] = set()
         self._on_fault = on_fault
         self._clock = clock
         self._last: dict[str, Fault] = {}
@@ -50,6 +53,7 @@ class Faults:
         """Forgets apps that are gone."""
         at_s = self._clock()
         self.now = {}
+        self.before, self._tried = frozenset(self._tried), set()
         self._last = {k: f for k, f in self._last.items() if k in keys and 0 <= at_s - f.at_s < SHOWN_S}
         self._logged = {k: told for k, told in self._logged.items() if k in keys}
         self._complaints = {k: told for k, told in self._complaints.items() if k[0] in keys}
@@ -68,6 +72,7 @@ class Faults:
             self.failed(key, step, error)
 
     def failed(self, key: str, step: str, error: Exception) -> None:
+        self._tried.add(key)
         if isinstance(error, ApiError):
             self._complain(key, step, error)
             return

@@ -136,6 +136,20 @@ def _learned(raw: Mapping[str, Any] | None) -> object:
     return fields((raw or {}).get("status")).get("learned")
 
 
+def silent(at_s: float, window_s: float) -> Observed:
+    """All routers reported all the time, and nobody asked for anything."""
+    return Observed(
+        at_s=at_s,
+        window_s=window_s,
+        requests=0,
+        errors=0,
+        sum_ms=0.0,
+        histogram=(),
+        in_flight=0,
+        complete=True,
+    )
+
+
 def from_routers(collected: Collected, app: str, edition: str) -> Observed:
     """What the routers saw of an edition. Not mentioned in a complete collection is a true zero.
 

@@ -1,20 +1,23 @@
 """From telemetry to knowledge, once per observation: what editions can do, and what each server is busy with."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from millpond.api.kinds.elasticapp import ElasticAppSpec
 from millpond.api.kinds.sla import Source
 from millpond.clock import Clock
 from millpond.control.guard.faults import Faults
-from millpond.control.learn.knowledge import Knowledge, Observed, from_routers
+from millpond.control.learn.knowledge import Knowledge, Observed, from_routers, silent
 from millpond.control.observe.objects import Pod
 from millpond.control.resolve.record import Record
-from millpond.router.config import Endpoint
+from millpond.router.config import Endpoint, cluster_name
 from millpond.router.telemetry.collector import Collected, Telemetry
 
+IDLE_S = 10.0  # an app without requests for so long is at rest
 LOAD_TRUSTED_S = 3.0  # an in-flight figure older than this is unknown
 _FRESH_BIRTH_S = 2.0
+_LATELY = 64  # collections: more than come while an app at rest is not looked at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,41 +51,65 @@ class Learner:
     _foreign_at_s: dict[str, float] = field(
         default_factory=dict
     )  # app key -> newest observation that was used
+    _new: Collected | None = None  # since the cycle before
+    _measured: Measured = field(default_factory=Measured)
+    _whole: bool = False  # whether the last collection was complete
+    _lately: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=_LATELY))
+    _learned_s: dict[str, float] = field(default_factory=dict)  # app key -> newest collection that was used
+    _loaded_s: dict[str, float] = field(default_factory=dict)  # app key -> newest one with requests
 
     def __post_init__(self) -> None:
         self.knowledge.since_s = self.clock()
 
-    def learn(
-        self,
-        records: Mapping[str, Record],
-        now_s: float,
-        faults: Faults | None = None,
-    ) -> None:
-        """Take in what came since the last time. Without anything new, knowledge only gets older."""
-        faults = faults or Faults()
-        collected = None
+    def collect(self, records: Mapping[str, Record], now_s: float, faults: Faults) -> set[str]:
+        """Take in what came since the last time; answers of which apps it says anything new: that nobody asks for an
+        app at rest is no news."""
+        self._new = None
+        troubled, self._measured = self._measured.trouble, self.measured()
+        new = {key for key, _ in troubled.items() ^ self._measured.trouble.items()}
+        whole = self._whole
         with faults.guard("", "telemetry"):
-            collected = self.telemetry.collect(now_s)
-            if collected is not None and collected.complete:
-                self._take_loads(collected)
-        measured = self.measured()
+            self._new = self.telemetry.collect(now_s)
+            if self._new is not None:
+                self._take(self._new)
+        if self._new is not None and not (whole and self._whole):
+            return {*records}
+        return new | {key for key, record in records.items() if self._says_new(record, now_s)}
+
+    def _take(self, collected: Collected) -> None:
+        self._whole = collected.complete
+        if collected.complete:
+            self._lately.append((collected.at_s, collected.window_s))
+            self._take_loads(collected)
+
+    def _says_new(self, record: Record, now_s: float) -> bool:
+        key, newest = record.key, self._measured.foreign.get(record.key)
+        if newest is not None and newest.at_s > self._foreign_at_s.get(key, 0.0):
+            return True
+        if self._new is None:
+            return False
+        seen = (self._new.editions.get(cluster_name(key, name)) for name in record.editions)
+        if any(second is not None and second.busy for second in seen):
+            self._loaded_s[key] = now_s
+        return 0 <= now_s - self._loaded_s.get(key, -IDLE_S) < IDLE_S
+
+    def learn(
+        self, records: Mapping[str, Record], due: Collection[str], now_s: float, faults: Faults
+    ) -> None:
+        """What was collected, about the apps that are ``due``. Without anything new, knowledge only gets older."""
         self._note_births(records.values(), now_s)
-        for key, record in records.items():
-            try:
-                self._learn(record, collected, measured, now_s)
-            except Exception as error:
-                faults.failed(key, "learn", error)
+        for key in due:
+            with faults.guard(key, "learn"):
+                self._learn(records[key], now_s)
+                self._learned_s[key] = self._lately[-1][0] if self._lately else 0.0
         self.knowledge.forget_others(
             (key, name) for key, record in records.items() for name in record.editions
         )
+        for known in (self._learned_s, self._loaded_s, self._foreign_at_s):
+            for key in known.keys() - records.keys():
+                del known[key]
 
-    def _learn(
-        self,
-        record: Record,
-        collected: Collected | None,
-        measured: Measured,
-        now_s: float,
-    ) -> None:
+    def _learn(self, record: Record, now_s: float) -> None:
         app, held, last = record.app, record.held, record.progress
         spec, goal = app.spec, app.goal
         if spec is None or goal is None:
@@ -92,10 +119,9 @@ class Learner:
             self.knowledge.of(app.key, name, raw)
         self.knowledge.judge_since(app.key, held.editions, last.step_s if last and going else None)
         for name in held.editions:
-            observed = self._observed(app.key, spec, name, collected, measured)
-            if observed is not None:
+            for observed in self._observed(app.key, spec, name):
                 pods = held.pods_of(name)
-                cpu = _cpu_cores(pods, measured.cpu_cores)
+                cpu = _cpu_cores(pods, self._measured.cpu_cores)
                 self.knowledge.saw(app.key, name, observed, pods, goal, cpu, now_s)
 
     def started(self, pod: Pod) -> None:
@@ -140,23 +166,29 @@ class Learner:
             for p in pods
         }
 
-    def _observed(
-        self,
-        key: str,
-        spec: ElasticAppSpec,
-        edition: str,
-        collected: Collected | None,
-        measured: Measured,
-    ) -> Observed | None:
+    def _observed(self, key: str, spec: ElasticAppSpec, edition: str) -> Iterator[Observed]:
         if spec.sla.source is Source.ROUTER:
-            return from_routers(collected, key, edition) if collected is not None else None
-        newest = measured.foreign.get(key)
+            yield from self._by_routers(key, edition)
+            return
+        newest = self._measured.foreign.get(key)
         if edition != spec.edition or newest is None:
-            return None
-        if newest.at_s <= self._foreign_at_s.get(key, 0.0):
-            return None
-        self._foreign_at_s[key] = newest.at_s
-        return newest
+            return
+        if newest.at_s > self._foreign_at_s.get(key, 0.0):
+            self._foreign_at_s[key] = newest.at_s
+            yield newest
+
+    def _by_routers(self, key: str, edition: str) -> Iterator[Observed]:
+        """What is new, and before it, as one observation, the silence through which the app was not looked at."""
+        new = from_routers(self._new, key, edition) if self._new is not None else None
+        since_s = self._learned_s.get(key)
+        missed = [(at_s, w) for at_s, w in self._lately if since_s is not None and at_s > since_s]
+        heard = new is not None and not (new.complete and new.requests == new.in_flight == 0)
+        if missed and heard and self._whole:
+            missed.pop()  # it is the new one
+        if missed:
+            yield silent(at_s=missed[-1][0], window_s=sum(window_s for _, window_s in missed))
+        if new is not None and (heard or not missed):
+            yield new
 
 
 def _cpu_cores(pods: list[Pod], cpu_cores: Mapping[tuple[str, str], float]) -> float | None:

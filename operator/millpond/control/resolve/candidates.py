@@ -129,6 +129,9 @@ class Resolver:
     def __init__(self) -> None:
         self._parsed: dict[str, tuple[str, Any]] = {}
         self._good: dict[str, elasticapp.ElasticAppSpec] = {}  # by UID, the last that could be read
+        self._valid: dict[
+            str, tuple[ValidApp, Raw, Raw]
+        ] = {}  # with the policy and the pool that it was made of
 
     def resolve(
         self,
@@ -142,11 +145,14 @@ class Resolver:
         alive = {raw["metadata"]["uid"] for group in (apps, policies, pools) for raw in group.values()}
         self._parsed = {uid: parsed for uid, parsed in self._parsed.items() if uid in alive}
         self._good = {uid: spec for uid, spec in self._good.items() if uid in alive}
+        self._valid = {key: known for key, known in self._valid.items() if key in apps}
         found: dict[str, Candidate] = {}
         for raw in live:
             key = _key(raw)
             try:
-                found[key] = self._candidate(raw, policies, pools)
+                found[key] = self._as_before(key, raw, policies, pools) or self._candidate(
+                    raw, policies, pools
+                )
             except Exception as error:
                 if faults is None:
                     raise
@@ -155,6 +161,17 @@ class Resolver:
                 last = self._good.get(raw["metadata"]["uid"])
                 found[key] = InvalidApp(key=key, raw=raw, problem=problem, salvaged=last)
         return found
+
+    def _as_before(
+        self, key: str, raw: Raw, policies: Mapping[str, Raw], pools: Mapping[str, Raw]
+    ) -> ValidApp | None:
+        """The same value while nothing that it was made of is another."""
+        known = self._valid.get(key)
+        if known is None:
+            return None
+        app, policy, pool = known
+        same = policies.get(app.spec.sla.policy) is policy and pools.get(app.spec.pool) is pool
+        return app if same and app.raw is raw else None
 
     def _candidate(self, raw: Raw, policies: Mapping[str, Raw], pools: Mapping[str, Raw]) -> Candidate:
         namespace, key = raw["metadata"]["namespace"], _key(raw)
@@ -170,7 +187,9 @@ class Resolver:
         )
         if (problem := why_policy or why_pool) is not None:
             return InvalidApp(key=key, raw=raw, problem=problem, spec=spec, policy=policy)
-        return ValidApp(key=key, raw=raw, spec=spec, policy=policy, pool=pool)
+        found = ValidApp(key=key, raw=raw, spec=spec, policy=policy, pool=pool)
+        self._valid[key] = found, policies[spec.sla.policy], pools[spec.pool]
+        return found
 
     def _last(self, raw: Raw) -> elasticapp.ElasticAppSpec | None:
         """The last spec of the app that could be read; after a restart, what can be read of this one."""

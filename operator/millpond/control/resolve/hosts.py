@@ -43,6 +43,7 @@ class HostBook:
     _allocated: tuple[tuple[Claimant, ...], Held] = ((), Held())
     _grants: Grants = field(default_factory=Grants)
     _outcomes: dict[str, tuple[_Asking, Held, _Outcome]] = field(default_factory=dict)
+    _settled: dict[str, tuple[Candidate, _Outcome, Candidate]] = field(default_factory=dict)
 
     def settle(
         self, candidates: Mapping[str, Candidate], grants: Grants, faults: Faults | None = None
@@ -57,7 +58,15 @@ class HostBook:
         if tuple(map(id, claimants)) != tuple(map(id, self._allocated[0])):
             self._allocated = (claimants, allocate(claimants))
         self._outcomes = {key: self._outcome(key, grants) for key in candidates}
-        return {key: replace(app, **self._outcomes[key][2]) for key, app in candidates.items()}
+        self._settled = {key: self._with(app, self._outcomes[key][2]) for key, app in candidates.items()}
+        return {key: app for key, (_, _, app) in self._settled.items()}
+
+    def _with(self, app: Candidate, outcome: _Outcome) -> tuple[Candidate, _Outcome, Candidate]:
+        """The same value as before while neither is another."""
+        known = self._settled.get(app.key)
+        if known is not None and known[0] is app and known[1] is outcome:
+            return known
+        return app, outcome, replace(app, **outcome)
 
     def _outcome(self, key: str, grants: Grants) -> tuple[_Asking, Held, _Outcome]:
         about, held = self._claimants[key], self._allocated[1]

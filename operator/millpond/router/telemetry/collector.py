@@ -47,6 +47,11 @@ class EditionSecond:
     unknown: bool = False
     """A router reported a figure that cannot be: all of these are "at least"."""
 
+    @property
+    def busy(self) -> bool:
+        """Whether anybody asked for anything, or may have."""
+        return bool(self.requests or self.in_flight or self.streams or self.unknown)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointLoad:
