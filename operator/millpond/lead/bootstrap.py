@@ -107,6 +107,7 @@ class _Parts:
         self.health = Health(listen=listen, metrics=self.metrics)
         self.measure = self._measure()
         self.term: Term | None = None  # while we hold the Lease
+        self._figures: dict[str, AppFigures] = {}
         self._known = asyncio.Event()  # all caches were filled
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -254,7 +255,9 @@ class _Parts:
         for verdict in chain(*outcome.acted.values(), *outcome.late.values()):
             self.metrics.decided(type(verdict).__name__, verdict.because.reason)
         self.metrics.failing(len(outcome.faults))
-        self.metrics.apps(each.look("figures", apps, lambda key: _figures(apps[key])))
+        new = each.look("figures", outcome.due & apps.keys(), lambda key: _figures(apps[key]))
+        self._figures = {key: found for key in apps if (found := new.get(key) or self._figures.get(key))}
+        self.metrics.apps(self._figures)
         self.metrics.routers(term.routers.by_condition())
 
     async def stop(self) -> None:

@@ -93,7 +93,10 @@ class Scope:
 
 
 class Telemetry:
-    """Takes the routers' reports; the cycle collects them. Every report sets `changed`; whoever waits clears it."""
+    """Takes the routers' reports; the cycle collects them.
+
+    `changed` is set when the reports of all are in, not by each of a hundred; whoever waits clears it.
+    """
 
     def __init__(self, *, clock: Clock, known: Callable[[], Scope]) -> None:
         self.changed = asyncio.Event()
@@ -119,12 +122,13 @@ class Telemetry:
         self._newest[router] = report
         for address, counts in report.endpoints.items():
             self._totals[address] = self._totals.get(address, 0) + counts.requests
-        self.changed.set()
+        if self._complete(self._known()):
+            self.changed.set()
 
     def collect(self, now_s: float) -> Collected | None:
         """What came since the last time. None: some routers' reports are still to come, and patience is not over."""
         known = self._known()
-        complete = bool(known.routers) and all(self._windows.get(router) for router in known.routers)
+        complete = self._complete(known)
         if not complete and now_s - self._collected_s < PATIENCE_S:
             return None
         windows, self._windows = self._windows, {}
@@ -138,6 +142,10 @@ class Telemetry:
             editions=self._editions(windows, known, complete),
             endpoints=self._endpoints(known),
         )
+
+    def _complete(self, known: Scope) -> bool:
+        """Whether every router that may serve has reported since the last collection."""
+        return bool(known.routers) and all(self._windows.get(router) for router in known.routers)
 
     def forget(self, router: str) -> None:
         """It is gone: what it reported counts, its load doesn't any more."""
