@@ -27,9 +27,9 @@ STAGES: Sequence[Stage] = (
 
 
 def plan(snapshot: Snapshot, now_s: float, stages: Sequence[Stage] = STAGES) -> tuple[AnyVerdict, ...]:
-    """At least one verdict for every app, the most important app first, then those about nodes. Deterministic.
+    """At least one verdict for every app that does not rest, the most important app first, then those about nodes.
 
-    Each stage sees what the earlier ones leave. A hold is only said when no stage acts on its subject.
+    Each stage sees what the earlier ones leave. A hold is only said when no stage acts on its subject. Deterministic.
     """
     found: dict[Subject, list[AnyVerdict]] = defaultdict(list)
     for stage in stages:

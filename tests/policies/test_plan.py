@@ -56,6 +56,21 @@ def test_each_stage_sees_what_the_earlier_ones_leave() -> None:
     assert world.apps[0].editions[0].ordered == 2, "a snapshot is a value"
 
 
+def test_an_app_at_rest_is_seen_by_every_stage_and_nothing_is_said_of_it() -> None:
+    seen: list[str] = []
+
+    def look(snapshot: Snapshot, now_s: float) -> Sequence[AnyVerdict]:
+        seen.extend(app.key for app in snapshot.apps)
+        return ()
+
+    world = Snapshot(apps=(BUSY, QUIET), resting=frozenset({QUIET.key}))
+    verdicts = plan(world, NOW, (look, *STAGES, look))
+    assert {v.app for v in of_apps(verdicts)} == {BUSY.key}
+    assert seen == 2 * [BUSY.key, QUIET.key]
+    swap = Swapping(way(Strategy.ROLLING))
+    assert plan(Snapshot(apps=(swap.app,), resting=frozenset({swap.app.key})), NOW) == ()
+
+
 def test_a_hold_is_only_said_when_no_stage_acts_on_its_subject() -> None:
     def doubtful(snapshot: Snapshot, now_s: float) -> Sequence[AnyVerdict]:
         apps = [Hold(app=a.key, edition="v1", because=BECAUSE) for a in snapshot.apps]

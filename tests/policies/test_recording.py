@@ -60,12 +60,14 @@ def few(of: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.lists(of, max_size=2).map(tuple)
 
 
+ONE_OR_NONE = st.sampled_from((frozenset(), frozenset({"shop/web"})))
 SNAPSHOTS = built(
     Snapshot,
     apps=few(st.from_type(App)),
     pools=few(built(Pool, selector=LABELS)),
     nodes=few(built(Node, labels=LABELS)),
-    ended=st.sampled_from((frozenset(), frozenset({"shop/web"}))),
+    ended=ONE_OR_NONE,
+    resting=ONE_OR_NONE,
 )
 
 

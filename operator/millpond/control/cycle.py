@@ -234,17 +234,17 @@ class Cycle:
         valid = self._valid()
         looked = self.each.look("snapshot", sorted(valid), lambda key: self._view(valid[key], now_s))
         views = {key: view for key, view in looked.items() if view is not None}
-        resting = self.apps.keys() & self._rest()
-        self.apps = {key: self.apps[key] for key in self.apps if key in resting} | views
-        apps = tuple(view for key, view in views.items() if key not in faults.now)
-        seen = self.seen = replace(self.seen, apps=apps)
+        resting = frozenset(self.apps.keys() & self._rest())
+        self.apps = {key: view for key, view in self.apps.items() if key in resting} | views
+        apps = tuple(view for key, view in self.apps.items() if key not in faults.now)
+        seen = self.seen = replace(self.seen, apps=apps, resting=resting)
         with faults.guard(OPERATOR, "nodes"):
             shared = pools(self.world.pools.store.items())
             seen = self.seen = replace(seen, pools=shared, nodes=self.nodes.of(self.world))
         try:
             return of_apps(plan(seen, now_s))
         except Exception:
-            apart = {app.key: replace(seen, apps=(app,)) for app in seen.apps}
+            apart = {app.key: replace(seen, apps=(app,)) for app in seen.judged}
             found = self.each.look("plan", apart, lambda key: of_apps(plan(apart[key], now_s)))
             return tuple(chain(*found.values()))
 
@@ -290,7 +290,7 @@ class Cycle:
         async def act() -> None:
             self.records[key] = record = self._again(before, now_s)
             view = self._view(record, now_s)
-            verdicts = of_apps(plan(replace(self.seen, apps=(view,)), now_s)) if view is not None else ()
+            verdicts = of_apps(plan(self._with(view), now_s)) if view is not None else ()
             late = self._late.setdefault(key, [])
             await carry_out(
                 verdicts,
@@ -302,6 +302,11 @@ class Cycle:
             )
 
         return await self.each.alone("urgent", key, act)
+
+    def _with(self, view: App) -> Snapshot:
+        """What was seen last, with this one app as it is now; all others rest."""
+        others = tuple(app for app in self.seen.apps if app.key != view.key)
+        return replace(self.seen, apps=(*others, view), resting=frozenset(app.key for app in others))
 
     def _take_late(self) -> Mapping[str, Sequence[Verdict]]:
         found, self._late = {key: of for key, of in self._late.items() if of}, {}

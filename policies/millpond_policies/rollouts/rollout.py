@@ -17,7 +17,7 @@ from millpond_policies.world.release import Phase, Progress
 
 def stage(snapshot: Snapshot, now_s: float) -> tuple[Verdict, ...]:
     """Of apps with a rollout under way at least a hold each, of others what is left of earlier editions."""
-    return tuple(verdict for app in snapshot.apps for verdict in (judge(app, now_s) or _hold(app, now_s)))
+    return tuple(verdict for app in snapshot.judged for verdict in (judge(app, now_s) or _hold(app, now_s)))
 
 
 def judge(app: App, now_s: float) -> tuple[Verdict, ...]:

@@ -18,7 +18,7 @@ IGNORANCE = {
 
 def stage(snapshot: Snapshot, now_s: float) -> tuple[Verdict, ...]:
     """Of every app for which no rollout decides."""
-    apps = (app for app in snapshot.apps if not (app.rolls_out or app.key in snapshot.ended))
+    apps = (app for app in snapshot.judged if not (app.rolls_out or app.key in snapshot.ended))
     return tuple(verdict for app in apps for verdict in judge(app, now_s))
 
 

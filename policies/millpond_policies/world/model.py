@@ -126,3 +126,10 @@ class Snapshot:
     nodes: tuple[Node, ...] = ()
     ended: frozenset[str] = frozenset()
     """Apps whose rollout an earlier stage of this plan ended: they are sized in the next one."""
+    resting: frozenset[str] = frozenset()
+    """Apps of which nothing is new: what an earlier plan said of them stands. They use room all the same."""
+
+    @property
+    def judged(self) -> tuple[App, ...]:
+        """Those of which this plan says what each of them needs."""
+        return tuple(app for app in self.apps if app.key not in self.resting)
