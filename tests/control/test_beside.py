@@ -90,8 +90,8 @@ async def test_a_status_that_hangs_delays_no_order_of_the_same_app() -> None:
 async def test_with_hurry_no_cycle_waits_for_status() -> None:
     tenants = await manual()
     tenants.memory.hangs = lambda path: path.endswith("/status")
-    tenants.cycle.hurry = asyncio.Event()
-    tenants.cycle.hurry.set()
+    tenants.cycle.reporter.hurry = asyncio.Event()
+    tenants.cycle.reporter.hurry.set()
     tenants.lose(QUIET, replicas=1)
     async with asyncio.timeout(5):  # its patience alone is longer
         await tenants.once()

@@ -150,7 +150,7 @@ async def test_what_routers_acknowledge_is_news_of_that_app() -> None:
 async def test_a_write_that_was_refused_is_tried_again_in_the_next_cycle() -> None:
     tenants = await at_rest()
     tenants.lose(NAMES[0], replicas=1)
-    api: Any = tenants.cycle.hands.api
+    api: Any = tenants.cycle.acts.hands.api
     patch = api.patch
 
     async def refuse(*_: Any, **__: Any) -> None:

@@ -13,6 +13,7 @@ from millpond.control.guard.faults import Faults
 from millpond.control.guard.lanes import PER_NAMESPACE
 from millpond.control.learn.learner import Learner
 from millpond.control.report import writer
+from millpond.control.routing import publisher
 from millpond.kube.errors import Unavailable
 
 from kube.tenants import NOISY, QUIET, Tenants, cluster
@@ -130,7 +131,7 @@ async def test_between_its_looks_at_all_apps_a_cycle_lets_others_have_their_turn
             turns[0] += 1
 
     counting, at = asyncio.create_task(count()), []
-    for where, name in ((Learner, "learn"), (cycle, "app_routes"), (cycle, "plan"), (writer, "status")):
+    for where, name in ((Learner, "learn"), (publisher, "app_routes"), (cycle, "plan"), (writer, "status")):
         monkeypatch.setattr(where, name, _noting(getattr(where, name), lambda: at.append(turns[0])))
     await tenants.once()
     counting.cancel()

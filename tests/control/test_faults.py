@@ -12,6 +12,7 @@ from millpond.control.learn.learner import Learner
 from millpond.control.report import writer
 from millpond.control.report.metrics import Metrics
 from millpond.control.resolve.candidates import Resolver
+from millpond.control.routing import publisher
 
 from kube.tenants import NOISY, QUIET, Tenants, cluster
 
@@ -32,12 +33,12 @@ def _plan_key(seen: Any, now_s: float) -> str:
 
 
 STEPS: dict[str, tuple[Any, str, Any]] = {
-    "resolve": (Resolver, "_candidate", lambda self, raw, *_: f"{raw['metadata']['namespace']}/web"),
+    "resolve": (Resolver, "_as_before", lambda self, key, *_: key),
     "observe": (cycle, "observed", lambda app, *_: app.key),
     "learn": (Learner, "_learn", lambda self, record, *_: record.key),
     "edition": (Editions, "look", lambda self, record: record.key),
-    "routes": (cycle, "app_routes", lambda record: record.key),
-    "gate": (cycle, "wanted_gate", lambda pod, *_: pod.app),
+    "routes": (publisher, "app_routes", lambda record: record.key),
+    "gate": (publisher, "wanted_gate", lambda pod, *_: pod.app),
     "snapshot": (cycle, "viewed", lambda record, *_: record.key),
     "plan": (cycle, "plan", _plan_key),
     "status": (writer, "status", lambda record, *_: record.key),
@@ -95,7 +96,7 @@ async def test_an_app_that_fails_in_a_step_keeps_its_routes_and_says_so_and_the_
 async def test_the_servers_of_an_app_whose_routes_fail_are_those_of_now(
     settled: Tenants, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cycle, "app_routes", raises_for_noisy(cycle.app_routes, STEPS["routes"][2]))
+    monkeypatch.setattr(publisher, "app_routes", raises_for_noisy(publisher.app_routes, STEPS["routes"][2]))
     moved = dict(settled.memory.objects)
     pod = moved[f"pods/{NOISY}/web-v1-a"]
     moved[f"pods/{NOISY}/web-v1-a"] = {**pod, "status": {**pod["status"], "podIP": "10.9.9.9"}}

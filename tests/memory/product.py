@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from millpond.clock import Clock
+from millpond.control.act.acts import Acts
 from millpond.control.act.apply import Hands
 from millpond.control.act.editions import Editions
 from millpond.control.cycle import Cycle
@@ -13,7 +14,9 @@ from millpond.control.guard.each import PATIENCE_S, Each
 from millpond.control.guard.faults import Faults
 from millpond.control.learn.learner import Learner
 from millpond.control.observe.world import World
+from millpond.control.report.reporter import Reporter
 from millpond.control.report.writer import Writer
+from millpond.control.routing.publisher import Publisher
 from millpond.kube.client import Api
 from millpond.kube.events import Events
 from millpond.router.xds.control import RouterControl
@@ -31,17 +34,19 @@ def build(
 ) -> Cycle:
     api, control = cast(Api, api), cast(RouterControl, routers)
     learner = Learner(telemetry=control.telemetry, clock=clock)
-    hands = Hands(api, world, Events(api, instance="test", clock=clock), clock, may_act)
+    events = Events(api, instance="test", clock=clock)
+    hands = Hands(api, world, events, clock, may_act)
+    each = Each(faults or Faults(clock=clock), patience_s=patience_s)
     return Cycle(
         world=world,
-        routers=control,
+        publisher=Publisher(each=each, routers=control),
         learner=learner,
-        hands=hands,
+        acts=Acts(hands=hands, each=each),
         drains=Drains(hands=hands, routers=control, learner=learner),
         editions=Editions(api, world, clock),
-        writer=Writer(api, world),
+        reporter=Reporter(each=each, writer=Writer(api, world), events=events, learner=learner),
         clock=clock,
-        each=Each(faults or Faults(clock=clock), patience_s=patience_s),
+        each=each,
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from millpond.clock import now_s, steady_s
+from millpond.control.act.acts import Acts
 from millpond.control.act.apply import Hands
 from millpond.control.act.editions import Editions
 from millpond.control.cycle import OPERATOR, Cycle
@@ -18,7 +19,9 @@ from millpond.control.learn.learner import Learner, Measured
 from millpond.control.observe.world import World
 from millpond.control.outcome import Outcome
 from millpond.control.report.metrics import Metrics
+from millpond.control.report.reporter import Reporter
 from millpond.control.report.writer import Writer
+from millpond.control.routing.publisher import Publisher
 from millpond.kube.client import Api
 from millpond.kube.events import Events
 from millpond.kube.lease import LeaderLease
@@ -71,17 +74,23 @@ class Term:
         shared = self._shared
         learner = Learner(telemetry=self.routers.telemetry, clock=now_s, measured=shared.measured)
         hands = Hands(shared.api, shared.world, shared.events, now_s, self.may_act, shared.metrics.cut)
+        each = Each(Faults(shared.metrics.failed))
         return Cycle(
             world=shared.world,
-            routers=self.routers,
+            publisher=Publisher(each=each, routers=self.routers),
             learner=learner,
-            hands=hands,
+            acts=Acts(hands=hands, each=each),
             drains=Drains(hands=hands, routers=self.routers, learner=learner, on_answer=shared.wake.set),
             editions=Editions(shared.api, shared.world),
-            writer=Writer(shared.api, shared.world, pools=not shared.settings.watch_namespaces),
+            reporter=Reporter(
+                each=each,
+                writer=Writer(shared.api, shared.world, pools=not shared.settings.watch_namespaces),
+                events=shared.events,
+                learner=learner,
+                hurry=shared.wake,
+            ),
             clock=now_s,
-            hurry=shared.wake,
-            each=Each(Faults(shared.metrics.failed)),
+            each=each,
             default_hosts=shared.settings.default_hosts,
         )
 
