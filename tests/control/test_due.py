@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from millpond.control import due
 from millpond.control.due import MOST_S, Due
 from millpond.control.guard.beside import Beside
 from millpond.control.guard.faults import Faults
@@ -78,6 +79,29 @@ async def test_an_app_of_which_something_is_new_is_looked_at_at_once() -> None:
         assert tenants.orders(name) == [2]
 
 
+async def test_an_edit_of_a_policy_of_all_apps_holds_up_no_app_with_other_news(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(due, "LATER_AT_ONCE", 3)
+    tenants = await at_rest()
+    goal = {"type": "averageResponseTime", "target": "250ms"}
+    policy = tenants.memory.objects["slapolicies//gold"]
+    tenants.memory.version += 1
+    meta = {**policy["metadata"], "resourceVersion": str(tenants.memory.version)}
+    tenants.load(
+        {**tenants.memory.objects, "slapolicies//gold": {**policy, "metadata": meta, "spec": {"goal": goal}}}
+    )
+    tenants.lose(NAMES[19], replicas=1)
+    outcome = await tenants.once()
+    assert KEYS[19] in outcome.due
+    assert len(outcome.due) <= 1 + 3 + len(KEYS) / MOST_S
+    assert tenants.orders(NAMES[19]) == [2]
+    for _ in range(4):
+        await tenants.once()
+    goals = {raw["status"]["goal"] for raw in tenants.memory.all("elasticapps")}
+    assert goals == {"average ≤ 250 ms"}
+
+
 @pytest.mark.parametrize("passed_s", [-600.0, 600.0], ids=["set back", "set forward"])
 async def test_when_the_clock_was_set_every_app_is_looked_at(passed_s: float) -> None:
     tenants = await at_rest()
@@ -128,11 +152,11 @@ async def test_of_an_app_that_was_not_looked_at_the_silence_is_known_all_the_sam
 
 
 async def test_what_routers_acknowledge_is_news_of_that_app() -> None:
-    due = Due()
-    due.begin(KEYS, KEYS, 0.0)
-    due.ended(Outcome(at_s=0.0), ())
-    due.begin(KEYS, (), 0.0)
-    due.now.clear()
+    apps = Due()
+    apps.begin(KEYS, KEYS, 0.0)
+    apps.ended(Outcome(at_s=0.0), ())
+    apps.begin(KEYS, (), 0.0)
+    apps.now.clear()
     for published in (
         replace(NOT_PUBLISHED, confirmed=frozenset({FIRST})),
         replace(NOT_PUBLISHED, confirmed=frozenset({FIRST}), routed=frozenset({FIRST})),
@@ -140,11 +164,11 @@ async def test_what_routers_acknowledge_is_news_of_that_app() -> None:
         replace(NOT_PUBLISHED, confirmed=frozenset({FIRST}), rejected={FIRST: "never"}),
         NOT_PUBLISHED,
     ):
-        due.heard(published)
-        assert due.now == {FIRST}
-        due.now.clear()
-    due.heard(replace(NOT_PUBLISHED, lingering=frozenset({"gone/web"})))
-    assert due.now == set(), "it is no app any more"
+        apps.heard(published)
+        assert apps.now == {FIRST}
+        apps.now.clear()
+    apps.heard(replace(NOT_PUBLISHED, lingering=frozenset({"gone/web"})))
+    assert apps.now == set(), "it is no app any more"
 
 
 async def test_a_write_that_was_refused_is_tried_again_in_the_next_cycle() -> None:

@@ -102,9 +102,11 @@ class Cycle:
         self.candidates = candidates
         known = self.world.holdings()
         held = {key: known.get(key) or Holdings() for key in candidates}
-        changed = {key for key, app in candidates.items() if _differs(last.get(key), app, held[key])}
+        changed = {key for key, app in candidates.items() if _changed(last.get(key), app, held[key])}
         news = changed | self.learner.collect(last, now_s, self.each.faults)
-        self.due.begin(candidates, news | self.each.faults.before | self.each.over(), now_s)
+        news |= self.each.faults.before | self.each.over()
+        later = {key for key, app in candidates.items() if key in last and _differs(last[key].app, app)}
+        self.due.begin(candidates, news, now_s, later)
 
         def look(key: str) -> Record:
             return observed(candidates[key], held[key], now_s)
@@ -246,6 +248,13 @@ class Cycle:
         return replace(self.seen, apps=(*others, view), resting=frozenset(app.key for app in others))
 
 
-def _differs(last: Record | None, app: Candidate, held: Holdings) -> bool:
-    """Whether an app or what belongs to it is another than it was."""
-    return last is None or (last.app is not app and last.app != app) or last.held != held
+def _changed(last: Record | None, app: Candidate, held: Holdings) -> bool:
+    """Whether an app is new, or its spec or what belongs to it is another than it was."""
+    if last is None or (last.app.uid, last.app.generation) != (app.uid, app.generation):
+        return True
+    return last.held != held
+
+
+def _differs(last: Candidate, app: Candidate) -> bool:
+    """Whether anything about the app is another than it was, such as its policy or what we wrote of it ourselves."""
+    return last is not app and last != app

@@ -6,6 +6,7 @@ it does so at most MOST_S late.
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from math import ceil
 
 from millpond.control.outcome import NOT_PUBLISHED, Outcome, Result
@@ -14,6 +15,7 @@ from millpond.router.xds.control import Published
 from millpond_policies.world.actions import Hold
 
 MOST_S = 5.0
+LATER_AT_ONCE = 100  # so that an edit of a policy of 1,000 apps holds up no app with requests
 
 
 @dataclass(slots=True)
@@ -27,12 +29,16 @@ class Due:
     _published: Published = NOT_PUBLISHED
     _last_s: float | None = None
 
-    def begin(self, keys: Collection[str], news: Iterable[str], now_s: float) -> None:
-        """``keys``: all apps; ``news``: those of which something is new."""
+    def begin(
+        self, keys: Collection[str], news: Iterable[str], now_s: float, later: Collection[str] = ()
+    ) -> None:
+        """``keys``: all apps; ``news``: those of which something is new; ``later``: those of which something is new
+        that a few more cycles may not know."""
         self._turns = {key: None for key in self._turns if key in keys} | dict.fromkeys(
             key for key in keys if key not in self._turns
         )
-        self.now = {*news, *self._going, *self._in_turn(now_s)} & set(keys)
+        some = islice((key for key in self._turns if key in later), LATER_AT_ONCE)
+        self.now = {*news, *self._going, *self._in_turn(now_s), *some} & set(keys)
         self._last_s = now_s
 
     def _in_turn(self, now_s: float) -> list[str]:
