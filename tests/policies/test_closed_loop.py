@@ -14,7 +14,7 @@ from millpond_policies.world.model import Freshness
 
 from policies.fluid import Fluid
 from policies.stations import Kind
-from policies.world import World, average, percentile, steps
+from policies.world import EPOCH_S, World, average, percentile, steps
 
 STARTED = learn_start(Memory(), 1.5)
 GOAL = average(300)
@@ -194,6 +194,25 @@ def test_a_back_end_that_recovers_is_used_again() -> None:
     world.run(120)
     assert world.ordered >= 2
     assert world.memory.doubt.strikes == 0
+
+
+@pytest.mark.parametrize("again", [80, 120], ids=["the same load again", "half as much again"])
+def test_after_an_incident_of_a_back_end_what_helped_before_is_ordered_at_once(again: float) -> None:
+    """It completes 60/s for five minutes while 80/s come; then it is quick, and after a calm the load is back."""
+    incident, calm, later = 360, 540, 100
+    load = steps((60, 20), (400, 80), (440, 20), (later, again))
+    world = World(kind=Kind(slots=4), goal=average(300), load=load, backend=Kind(slots=6), memory=STARTED)
+    world.run(incident)
+    assert world.memory.doubt.unattainable(EPOCH_S + world.t)
+    world.backend_station = None
+    world.run(calm)
+    assert world.ordered == 1
+    world.memory = Memory.from_dict(world.memory.to_dict()) if again == 80 else world.memory
+    world.run(later)
+    ordered = next(t for t, servers in world.ordered_over_time if t >= incident + calm and servers >= 3)
+    assert ordered <= incident + calm + 15
+    assert world.memory.doubt.strikes == 0, "the goal is met: the doubt is over"
+    assert world.verdicts[-1][1].because.reason is not Reason.SLA_UNATTAINABLE
 
 
 def test_slow_starts_and_warm_ups_are_looked_ahead_over() -> None:

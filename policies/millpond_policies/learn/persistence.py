@@ -38,6 +38,8 @@ VALUES: Mapping[str, Value] = {
     "strikes": Value("doubt", "strikes", 0, 1000, whole=True),
     "patience": Value("memory", "patience", 1, 30, counts=False),
     "retryAtSeconds": Value("doubt", "retry_at_s", 0, 1e11),
+    "unhelpedServers": Value("doubt", "servers", 0, 1e6, whole=True, counts=False),
+    "unhelpedRps": Value("doubt", "limit_rps", 0, 1e9, counts=False),
 }
 
 

@@ -96,11 +96,8 @@ def _raised(
         needed, reason = now + 1, Reason.GOAL_EXCEEDED
     if memory.doubt.unattainable(now_s) or not _attainable(memory, app.goal):
         reason = Reason.SLA_UNATTAINABLE
-    if memory.doubt.unattainable(now_s):
-        needed = min(needed, now)
-    elif memory.doubt.strikes:
-        needed = min(needed, now if memory.doubt.trial or starting else now + 1)
-    return needed, reason
+    most = memory.doubt.most(now_s, now, bool(starting))
+    return needed if most is None else min(needed, most), reason
 
 
 def _clearing(memory: Memory, rate: float, needed: int) -> int:
