@@ -2,8 +2,8 @@
 
 After a growth while the goal was exceeded, either the goal is met, or responses got clearly shorter, or completions
 rose with the servers. None of it: a strike. Two strikes: the limit is behind the servers, and no more than before the
-last trial are added until a retry, later each time; or until as much is completed within the goal as was then: the limit
-is gone.
+last trial are added until a retry, later each time; or until as much is completed within the goal as was then: the
+limit is gone.
 """
 
 from collections.abc import Sequence

@@ -117,7 +117,10 @@ class Telemetry:
             self._garbled.add(router)
             return
         self._garbled.discard(router)
-        window_s = report.window_s(self._newest.get(router))
+        before = self._newest.get(router)
+        if before is not None and report.repeats(before):
+            return
+        window_s = report.window_s(before)
         self._windows.setdefault(router, deque(maxlen=_KEPT)).append((report, window_s))
         self._newest[router] = report
         for address, counts in report.endpoints.items():

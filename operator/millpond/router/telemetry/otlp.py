@@ -64,6 +64,12 @@ class Report:
     editions: dict[str, EditionCounts] = field(default_factory=dict)
     endpoints: dict[str, EndpointCounts] = field(default_factory=dict)
 
+    def repeats(self, before: "Report") -> bool:
+        """The router's last report again: nobody measures the same twice at one moment. (Its clock may be set back, so
+        an earlier moment says nothing.)"""
+        same = (self.editions, self.endpoints) == (before.editions, before.endpoints)
+        return same and 0.0 < self.measured_s == before.measured_s
+
     def window_s(self, before: "Report | None") -> float:
         """The time that the counts cover; a second, the interval of reports, where the router doesn't say."""
         if _SHORTEST_S <= self.measured_s - self.started_s < _LONGEST_S:
