@@ -155,3 +155,29 @@ OWN = f"{EDITION_COOKIE}-7272c49c"
 )  # fmt: skip
 def test_what_the_edition_cookie_is_called(record: Granted, crowded: bool, names: tuple[str, ...]) -> None:
     assert edition_cookies(_app(record, crowded=crowded), HOST) == names
+
+
+@pytest.mark.parametrize(
+    ("ready", "weight", "shares"),
+    [
+        pytest.param({OLD, NEW}, 10, (90, 10), id="both as declared"),
+        pytest.param({NEW}, 10, (0, 100), id="all to the new one while the old one has no server"),
+        pytest.param({OLD}, 10, (100, 0), id="all to the old one while the new one has none"),
+        pytest.param(set(), 10, (90, 10), id="as declared while nobody has one"),
+        pytest.param({NEW}, 0, (100, 0), id="nobody to an edition that was not let in upon users"),
+    ],
+)
+def test_a_share_goes_to_an_edition_that_has_a_server_for_it(
+    ready: set[str], weight: int, shares: tuple[int, int]
+) -> None:
+    told = rollout("Progressing", 1, weight) if weight else rollout("Validating")
+    candidate = app(edition=NEW)
+    candidate = replace(candidate, raw={**candidate.raw, "status": {"rollout": told}})
+    pods = [
+        replace(POD, edition=name, address=f"127.9.0.{number}", containers_ready=name in ready)
+        for number, name in enumerate((OLD, NEW), 1)
+    ]
+    held = holdings(*pods, **{n: edition(n, s) for n, s in ((OLD, "Active"), (NEW, "Validating"))})
+    routes = app_routes(candidate, held)
+    assert routes is not None
+    assert tuple(e.weight for e in routes.editions) == shares

@@ -155,6 +155,79 @@ def test_an_edition_whose_servers_die_is_taken_back_at_once() -> None:
     assert world.progress.weight == 0
 
 
+def turned(world: Swapping, edition: str, state: ServerState, servers: int = 9) -> None:
+    """So many servers of the edition are in that state from now on."""
+    which = [s.uid for s in world.app.servers if s.edition == edition and s.state is not state][:servers]
+    found = (replace(s, state=state) if s.uid in which else s for s in world.app.servers)
+    world.app = replace(world.app, servers=tuple(found))
+
+
+def test_an_abort_gives_the_old_edition_no_more_than_it_can_serve() -> None:
+    world = Swapping(way(ATOMIC, soak_s=50.0), servers=3).until(
+        lambda w: at_step(1)(w) and w.progress.weight == 100
+    )
+    turned(world, "v1", ServerState.UNHEALTHY)
+    world.app = replace(world.app, way=replace(world.app.way, aborted=True))
+    world.run(300)
+    assert (world.progress.phase, world.progress.weight) == (Phase.ROLLING_BACK, 100)
+    assert world.count("v2", ServerState.SERVING) == 3
+    turned(world, "v1", ServerState.SERVING, servers=2)
+    world.tick()
+    assert world.progress.weight == 100 - 100 * 2 // 3
+    turned(world, "v1", ServerState.SERVING)
+    assert world.until(over).progress.phase is Phase.ABORTED
+
+
+def test_servers_that_find_no_room_to_come_back_get_it_one_by_one_after_a_minute() -> None:
+    world = Swapping(way(ATOMIC, soak_s=500.0), servers=3).until(
+        lambda w: at_step(1)(w) and w.progress.weight == 100
+    )
+    gone = tuple(s for s in world.app.servers if s.edition == "v2")
+    none = tuple(replace(e, ordered=0) if e.name == "v1" else e for e in world.app.editions)
+    world.app = replace(world.app, servers=gone, editions=none, way=replace(world.app.way, aborted=True))
+    least, room = 3, 3
+    for tick in range(150):
+        world.tick()
+        placed = [s for s in world.app.servers if s.state is not ServerState.PENDING]
+        waiting = [s for s in world.app.servers if s.edition == "v1" and s not in placed]
+        coming = [s for s in placed if s.state is ServerState.STARTING]
+        for one in coming[: max(0, len(placed) - room)]:
+            world._turn(one.uid, ServerState.PENDING)
+        for one in waiting[: max(0, room - len(placed))]:
+            world._turn(one.uid, ServerState.STARTING)
+        serving = len(world.app.servers_of("v1", ServerState.SERVING))
+        least = min(least, serving + world.count("v2", ServerState.SERVING))
+        assert tick > 60 or world.count("v2", ServerState.SERVING) == 3, "patience first"
+        share, others = 100 - world.progress.weight, world.count("v2", ServerState.SERVING)
+        assert share <= 100 * serving // 3 or not others, "no more than it can serve beside the new one"
+    assert least == 2
+    assert world.progress.phase is Phase.ABORTED
+    assert world.app.active == "v1"
+
+
+def test_a_sound_canary_is_not_taken_back_to_an_edition_that_does_not_serve() -> None:
+    few = seen(100.0, requests=20)
+    world = Swapping(way(CANARY, steps=STEPS), servers=4, evidence=few).until(at_step(1))
+    turned(world, "v1", ServerState.UNHEALTHY)
+    world.until(final)
+    assert world.progress.phase is Phase.COMPLETED
+    assert world.count("v2", ServerState.SERVING) == 4
+
+
+def test_a_sick_edition_is_taken_back_only_when_the_old_one_serves() -> None:
+    world = Swapping(way(CANARY, steps=STEPS), servers=4).until(at_step(1))
+    turned(world, "v1", ServerState.UNHEALTHY)
+    world.evidence = FAILING
+    world.run(200)
+    assert world.progress.phase is Phase.PROGRESSING
+    assert world.progress.step == 1
+    assert world.progress.reason is Reason.EDITION_ERRORS
+    assert "no server of edition v1 serves" in world.progress.message
+    turned(world, "v1", ServerState.SERVING, servers=1)
+    world.tick()
+    assert (world.progress.phase, world.progress.weight) == (Phase.ROLLING_BACK, 0)
+
+
 def test_who_just_took_over_takes_nothing_back_for_servers_that_it_cannot_have_seen_yet() -> None:
     world = Swapping(way(CANARY, steps=STEPS), servers=2).until(at_step(1))
     unseen = tuple(s for s in world.app.servers if s.edition != "v2")

@@ -43,7 +43,18 @@ def judge(case: Case) -> tuple[Verdict, ...]:
         return _tell(case, bar, Phase.WAITING)
     if phase is Phase.WAITING:
         return case.steer(Reason.NEW_EDITION, "it may begin now", phase=Phase.PROGRESSING, again=True)
-    return _sick(case) or _stage(case)
+    sick = _sick(case)
+    if sick and _alone(case):
+        text = f"edition {case.new.name} is not taken back while no server of edition {case.old.name} serves"
+        told = _tell(case, Wait(reason=sick[0].because.reason, message=text), Phase.PROGRESSING)
+        return (*told, *_servers(case, leaving=False))
+    return sick or _stage(case)
+
+
+def _alone(case: Case) -> bool:
+    """Whether the new edition serves and the old one does not, so that there is nothing to go back to."""
+    seen = case.now_s >= case.app.watched_since_s + CAUGHT_UP_S
+    return seen and not case.serving(case.old) and bool(case.serving(case.new))
 
 
 def _bar(case: Case) -> Wait | None:
@@ -86,7 +97,7 @@ def _stage(case: Case) -> tuple[Verdict, ...]:
         assert case.next is not None
         return (*_enter(case, case.next), *servers)
     promoted = case.progress.needs is Needs.PROMOTE and wait.needs is None
-    if not (wait.patient or promoted) and _late(case):
+    if not (wait.patient or promoted or _alone(case)) and _late(case):
         return _give_up(case, wait)
     validating = case.progress.step == 0 and case.app.way.approval
     phase = Phase.VALIDATING if validating else Phase.PROGRESSING
@@ -130,6 +141,8 @@ def _awaited(case: Case) -> Wait | None:
 
 
 def _lasting(case: Case, stage: Stage) -> Wait | None:
+    if _alone(case) and not stage.approval:
+        return None
     if case.elapsed_s < stage.pause_s:
         until_s = case.progress.step_s + stage.pause_s
         text = f"the step lasts for {stage.pause_s:g} s"

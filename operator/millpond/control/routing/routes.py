@@ -90,7 +90,22 @@ def edition_cookies(app: Candidate, host: str) -> tuple[str, ...]:
 
 
 def weights(record: Record) -> dict[str, int]:
-    """Percent of new sessions by edition; all others only finish what they have."""
+    """Percent of new sessions by edition; all others only finish what they have.
+
+    What an edition without a server should get, another one gets that has servers and a share: 90 % for v1 and 10 % for
+    v2 are 100 % for v2 while no server of v1 is ready.
+    """
+    shares = _declared(record)
+    able = [name for name, share in shares.items() if share and any(map(_is_open, record.pods_of(name)))]
+    return {name: 100 * (name == able[0]) for name in shares} if len(able) == 1 else shares
+
+
+def _is_open(pod: Pod) -> bool:
+    """New sessions may go there."""
+    return bool(pod.address) and pod.containers_ready and not (pod.deleting or is_draining(pod))
+
+
+def _declared(record: Record) -> dict[str, int]:
     serves, last = record.active, record.progress
     if last is None or last.phase.final or last.edition not in record.editions or serves is None:
         return {serves: 100} if serves else {}
