@@ -9,7 +9,7 @@ from millpond.kube.raw import fields
 from millpond.router.config import cluster_name
 from millpond.router.telemetry.collector import Collected
 from millpond_policies.learn.learning import Memory, Sample, learn, learn_start
-from millpond_policies.learn.sample import sound
+from millpond_policies.learn.sample import possible, sound
 from millpond_policies.world.model import Freshness, Goal
 from millpond_policies.world.release import Evidence
 
@@ -40,6 +40,11 @@ class EditionKnowledge:
     window_s: float = 0.0
     evidence: Evidence = field(default_factory=Evidence)
     evidence_since_s: float | None = None
+
+    def heard(self, observed: Observed) -> None:
+        self.last_s = observed.at_s
+        if observed.complete:
+            self.last_complete_s, self.window_s = observed.at_s, observed.window_s
 
     def freshness(self, now_s: float) -> Freshness:
         """FRESH only while complete observations keep coming."""
@@ -112,9 +117,7 @@ class Knowledge:
         )
         if not sound(sample):
             return
-        known.last_s = observed.at_s
-        if observed.complete:
-            known.last_complete_s, known.window_s = observed.at_s, observed.window_s
+        known.heard(observed)
         known.memory = learn(known.memory, sample, goal)
         if known.evidence_since_s is not None and observed.complete:
             known.evidence = known.evidence.plus(
@@ -124,6 +127,11 @@ class Knowledge:
                 observed.histogram,
                 young=10 * sample.young > sample.serving,
             )
+
+    def heard(self, app: str, edition: str, observed: Observed) -> None:
+        """Of the app something was observed that says nothing of this edition alone."""
+        if possible(observed.at_s, observed.window_s, 0, 0, 0.0):
+            self.of(app, edition).heard(observed)
 
     def started(self, pod: Pod, seconds: float) -> None:
         """A server of this edition took so long from its creation until it was routed."""

@@ -4,7 +4,6 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from millpond.api.kinds.elasticapp import ElasticAppSpec
 from millpond.api.kinds.sla import Source
 from millpond.clock import Clock
 from millpond.control.guard.faults import Faults
@@ -13,6 +12,7 @@ from millpond.control.observe.objects import Pod
 from millpond.control.resolve.record import Record
 from millpond.router.config import Endpoint, cluster_name
 from millpond.router.telemetry.collector import Collected, Telemetry
+from millpond_policies.goals import Goal
 
 IDLE_S = 10.0  # an app without requests for so long is at rest
 LOAD_TRUSTED_S = 3.0  # an in-flight figure older than this is unknown
@@ -118,11 +118,31 @@ class Learner:
         for name, raw in held.editions.items():
             self.knowledge.of(app.key, name, raw)
         self.knowledge.judge_since(app.key, held.editions, last.step_s if last and going else None)
+        if spec.sla.source is not Source.ROUTER:
+            self._learn_foreign(record, record.active or spec.edition, goal, now_s)
+            return
         for name in held.editions:
-            for observed in self._observed(app.key, spec, name):
-                pods = held.pods_of(name)
-                cpu = _cpu_cores(pods, self._measured.cpu_cores)
-                self.knowledge.saw(app.key, name, observed, pods, goal, cpu, now_s)
+            for observed in self._by_routers(app.key, name):
+                self._saw(app.key, name, observed, held.pods_of(name), goal, now_s)
+
+    def _learn_foreign(self, record: Record, serves: str, goal: Goal, now_s: float) -> None:
+        """Another proxy knows apps and no editions: what it saw is of all servers together, and is learned of the
+        edition that serves. All editions are as well known as the app."""
+        key, newest = record.key, self._measured.foreign.get(record.key)
+        if newest is None or newest.at_s <= self._foreign_at_s.get(key, 0.0):
+            return
+        self._foreign_at_s[key] = newest.at_s
+        for name in record.editions:
+            if name == serves:
+                self._saw(key, name, newest, record.pods, goal, now_s)
+            else:
+                self.knowledge.heard(key, name, newest)
+
+    def _saw(
+        self, key: str, name: str, observed: Observed, pods: list[Pod], goal: Goal, now_s: float
+    ) -> None:
+        cpu = _cpu_cores(pods, self._measured.cpu_cores)
+        self.knowledge.saw(key, name, observed, pods, goal, cpu, now_s)
 
     def started(self, pod: Pod) -> None:
         """The pod was routed for the first time, just now."""
@@ -165,17 +185,6 @@ class Learner:
             p.uid: known.get(p.uid, now_s if now_s - p.created_s < _FRESH_BIRTH_S else p.created_s)
             for p in pods
         }
-
-    def _observed(self, key: str, spec: ElasticAppSpec, edition: str) -> Iterator[Observed]:
-        if spec.sla.source is Source.ROUTER:
-            yield from self._by_routers(key, edition)
-            return
-        newest = self._measured.foreign.get(key)
-        if edition != spec.edition or newest is None:
-            return
-        if newest.at_s > self._foreign_at_s.get(key, 0.0):
-            self._foreign_at_s[key] = newest.at_s
-            yield newest
 
     def _by_routers(self, key: str, edition: str) -> Iterator[Observed]:
         """What is new, and before it, as one observation, the silence through which the app was not looked at."""
