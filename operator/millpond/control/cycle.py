@@ -9,7 +9,7 @@ from millpond.clock import Clock
 from millpond.control.act.acts import Acts
 from millpond.control.act.editions import Editions
 from millpond.control.drain.drains import Drains
-from millpond.control.due import Due
+from millpond.control.due import Due, New
 from millpond.control.guard.each import Each
 from millpond.control.learn.learner import Learner
 from millpond.control.observe.grants import ANY_EXACT, Grants
@@ -102,11 +102,13 @@ class Cycle:
         self.candidates = candidates
         known = self.world.holdings()
         held = {key: known.get(key) or Holdings() for key in candidates}
-        changed = {key for key, app in candidates.items() if _changed(last.get(key), app, held[key])}
-        news = changed | self.learner.collect(last, now_s, self.each.faults)
+        found_new = self.each.look(
+            "new", candidates, lambda key: _new(last.get(key), candidates[key], held[key])
+        )
+        news = self.learner.collect(last, now_s, self.each.faults)
         news |= self.each.faults.before | self.each.over()
-        later = {key for key, app in candidates.items() if key in last and _differs(last[key].app, app)}
-        self.due.begin(candidates, news, now_s, later)
+        news |= {key for key in candidates if found_new.get(key, New.AT_ONCE) is New.AT_ONCE}
+        self.due.begin(candidates, news, now_s, {k for k, new in found_new.items() if new is New.LATER})
 
         def look(key: str) -> Record:
             return observed(candidates[key], held[key], now_s)
@@ -248,13 +250,12 @@ class Cycle:
         return replace(self.seen, apps=(*others, view), resting=frozenset(app.key for app in others))
 
 
-def _changed(last: Record | None, app: Candidate, held: Holdings) -> bool:
-    """Whether an app is new, or its spec or what belongs to it is another than it was."""
-    if last is None or (last.app.uid, last.app.generation) != (app.uid, app.generation):
-        return True
-    return last.held != held
+def _new(last: Record | None, app: Candidate, held: Holdings) -> New:
+    """At once: the app itself, its spec or what belongs to it. Later: its policy, or what we wrote of it ourselves."""
+    if last is None or _version(last.app) != _version(app) or last.held != held:
+        return New.AT_ONCE
+    return New.LATER if last.app is not app and last.app != app else New.NOTHING
 
 
-def _differs(last: Candidate, app: Candidate) -> bool:
-    """Whether anything about the app is another than it was, such as its policy or what we wrote of it ourselves."""
-    return last is not app and last != app
+def _version(app: Candidate) -> tuple[object, object]:
+    return app.uid, app.raw["metadata"].get("generation")

@@ -6,6 +6,7 @@ it does so at most MOST_S late.
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from enum import Enum
 from itertools import islice
 from math import ceil
 
@@ -16,6 +17,14 @@ from millpond_policies.world.actions import Hold
 
 MOST_S = 5.0
 LATER_AT_ONCE = 100  # so that an edit of a policy of 1,000 apps holds up no app with requests
+
+
+class New(Enum):
+    """How soon what is new of an app must be known."""
+
+    AT_ONCE = "at once"
+    LATER = "in one of the next cycles"
+    NOTHING = "nothing is new"
 
 
 @dataclass(slots=True)
