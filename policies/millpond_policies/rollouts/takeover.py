@@ -141,8 +141,8 @@ def _awaited(case: Case) -> Wait | None:
 
 
 def _lasting(case: Case, stage: Stage) -> Wait | None:
-    if _alone(case) and not stage.approval:
-        return None
+    if _alone(case) and _late(case) and not stage.approval:
+        return None  # nothing to go back to, and patience is over: a moment without servers decides nothing
     if case.elapsed_s < stage.pause_s:
         until_s = case.progress.step_s + stage.pause_s
         text = f"the step lasts for {stage.pause_s:g} s"
