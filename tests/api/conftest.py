@@ -1,38 +1,30 @@
 import secrets
-from collections.abc import Iterator
 
 import httpx
 import pytest
 
 from millpond.api.names import EDITION, ELASTICAPP
-from millpond.local.cluster.embedded import Cluster
 
 from api.manifests import Manifest, manifest
-from api.server import Refused, Server, connect
+from api.server import Refused, Server
 from waiting import eventually
 
 
-@pytest.fixture(scope="session")
-def connection(cluster: Cluster) -> Iterator[httpx.Client]:
-    with connect(cluster.kubeconfig) as http:
-        yield http
+@pytest.fixture
+def server(http: httpx.Client, namespace: str) -> Server:
+    return Server(http, namespace)
 
 
 @pytest.fixture
-def server(connection: httpx.Client, namespace: str) -> Server:
-    return Server(connection, namespace)
-
-
-@pytest.fixture
-def dry(connection: httpx.Client) -> Server:
+def dry(http: httpx.Client) -> Server:
     """For what is only tried: it needs no namespace of its own."""
-    return Server(connection, "default")
+    return Server(http, "default")
 
 
 @pytest.fixture(scope="session")
-def admission(connection: httpx.Client) -> None:
+def admission(http: httpx.Client) -> None:
     """The API server takes a moment to obey new admission policies."""
-    server, made = Server(connection, "default"), manifest(EDITION, name=f"test-{secrets.token_hex(4)}")
+    server, made = Server(http, "default"), manifest(EDITION, name=f"test-{secrets.token_hex(4)}")
     server.create(made)
 
     def refused() -> bool:

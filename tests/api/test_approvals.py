@@ -57,7 +57,7 @@ class People:
 
 
 @pytest.fixture(scope="module")
-def people(cluster: Cluster, connection: httpx.Client) -> Iterator[People]:
+def people(cluster: Cluster, http: httpx.Client) -> Iterator[People]:
     name = f"test-{secrets.token_hex(4)}"
     cluster.kubectl("create", "namespace", name)
     where = f"--namespace={name}"
@@ -67,7 +67,7 @@ def people(cluster: Cluster, connection: httpx.Client) -> Iterator[People]:
     cluster.kubectl(
         "create", "rolebinding", "a", "--clusterrole=millpond-approver", "--user=ann", "--user=lead", where
     )
-    admin = Server(connection, name)
+    admin = Server(http, name)
     users = {who: admin.acting_as(who) for who in ("tom", "tess", "ann", "lead")}
     everybody = People(admin=admin, operator=admin.acting_as(OPERATOR), **users)
     eventually(lambda: _settled(everybody), 30, "roles and policies are obeyed")

@@ -106,9 +106,9 @@ def _user(who: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def land(cluster: Cluster, connection: httpx.Client) -> Iterator[Land]:
+def land(cluster: Cluster, http: httpx.Client) -> Iterator[Land]:
     own, other = (f"test-{secrets.token_hex(4)}" for _ in range(2))
-    made = Land(connection, {p.OWN: own, p.OTHER: other, p.HOME: HOME})
+    made = Land(http, {p.OWN: own, p.OTHER: other, p.HOME: HOME})
     for namespace in (own, other):
         cluster.kubectl("create", "namespace", namespace)
         account = ("get", "serviceaccount", "default", f"--namespace={namespace}")
@@ -121,7 +121,7 @@ def land(cluster: Cluster, connection: httpx.Client) -> Iterator[Land]:
         eventually(lambda who=who: made.may((who, p.OWN, p.EDITIONS, "get")), 20, f"the role of {who} counts")
     yield made
     for resource in (p.POLICIES, p.POOLS, p.NODES):
-        connection.delete(made.path(p.CLUSTER, resource, one=True))
+        http.delete(made.path(p.CLUSTER, resource, one=True))
     cluster.kubectl("delete", "namespace", own, other, "--wait=false")
 
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from millpond.cli.main import main
 from millpond.local.cluster.embedded import Cluster
 
-from api.server import Server, connect
+from api.server import Server
 from cli.process import Process
 from cli.staged import Staged
 from kube.conftest import api as api
@@ -21,12 +21,6 @@ from kube.conftest import proxy as proxy
 Run = Callable[..., Result]
 Start = Callable[..., Process]
 Account = Callable[..., Path]
-
-
-@pytest.fixture(scope="session")
-def http(cluster: Cluster) -> Iterator[httpx.Client]:
-    with connect(cluster.kubeconfig) as http:
-        yield http
 
 
 @pytest.fixture
