@@ -21,12 +21,12 @@ class Mortal:
     )  # the writes after which it was killed: PATCH pods/status …
 
     def doom(self, app: str, mark: "Callable[[Seen], str] | None" = None) -> None:
-        """From now on it dies once for every kind of write (or other ``mark``) that concerns this app or the pool."""
+        """From now on it dies once for every kind of write (or other ``mark``, if not "") of this app or the pool."""
         marked = mark or kind_of
 
         def strike(seen: Seen) -> None:
             write = marked(seen)
-            if concerns(seen, app) and write not in self.deaths:
+            if write and concerns(seen, app) and write not in self.deaths:
                 self.deaths.append(write)
                 assert self.product.operator is not None
                 self.product.operator.kill()
@@ -79,6 +79,13 @@ def deed_of(seen: Seen) -> str:
     told = " ".join(f"{k}={v}" for k, v in about.items() if v not in (None, "", False, []))
     what = f"{kind_of(seen)} {told}".strip()
     return f"{what} of {seen.path.removesuffix('/status').split('/')[-1]}" if told else what
+
+
+def turn_of(seen: Seen) -> str:
+    """The same of what a swap goes on by: what is made, each order, each victim and each step; "" of all else."""
+    deed = deed_of(seen)
+    turns = ("step=", "replicas=", "retire=")
+    return deed if seen.verb == "POST" or any(turn in deed for turn in turns) else ""
 
 
 def concerns(seen: Seen, app: str) -> bool:

@@ -86,6 +86,16 @@ class Load:
         lines = self.out.read_text().splitlines() if self.out.exists() else []
         return int(json.loads(lines[-1]).get("open", 0)) if lines else 0
 
+    def seconds(self) -> int:
+        """So many are over."""
+        return len(self.out.read_text().splitlines()) - 1 if self.out.exists() else 0
+
+    def end(self) -> Raw:
+        """Sends no more: what is to be seen was seen. Its totals."""
+        eventually(lambda: self.seconds() > 0, 20, "requests flow")
+        self.process.terminate()
+        return self.totals()
+
     def totals(self) -> Raw:
         """Waits until it is over. sent, ok, failed …"""
         eventually(lambda: not self.process.alive, 180, "the load ends")

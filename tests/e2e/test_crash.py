@@ -1,6 +1,6 @@
 """Killed after any write, or told of none of its success, the operator ends where an undisturbed one does."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
@@ -8,7 +8,7 @@ import pytest
 from millpond.api.names import LABEL_APP
 
 from e2e import traffic
-from e2e.mortal import Mortal, concerns, deed_of, end_state, orders, victims
+from e2e.mortal import Mortal, concerns, deed_of, end_state, orders, turn_of, victims
 from e2e.product import Product, Raw, elastic_app
 from e2e.traffic import Traffic
 from kube.fault_proxy import FaultProxy, LoseAnswer, Seen
@@ -123,6 +123,7 @@ def test_a_new_app_is_made_once_by_an_operator_that_dies_after_each_write(
     assert product.ask(f"web.{namespace}.test").status_code == 200
 
 
+@pytest.mark.long  # in memory it is always tested: tests/memory/test_crashes.py
 def test_a_server_is_added_once_by_an_operator_that_dies_after_each_write(
     mortal: Mortal, namespace: str
 ) -> None:
@@ -153,8 +154,7 @@ def test_a_server_is_retired_without_losing_a_request_by_an_operator_that_dies_a
     scale(product, namespace, "web", 1)
     deaths = {"PATCH pods", "PATCH pods/status", "PATCH replicasets", *EVERYWHERE}
     as_undisturbed(mortal, namespace, calm, deaths)
-    load.process.terminate()
-    totals = load.totals()
+    totals = load.end()
     assert totals["sent"] > 50, totals
     assert totals["ok"] == totals["sent"], totals
     assert len(victims(mortal.proxy, "web")) == 1
@@ -165,21 +165,25 @@ def test_a_server_is_retired_without_losing_a_request_by_an_operator_that_dies_a
 CANARY = {"strategy": "Canary", "steps": [{"weight": 50}], "promote": {"edition": "v2", "step": 1}}
 
 
-@pytest.mark.alone  # it dies some thirty times while traffic flows
+@pytest.mark.alone  # it dies a dozen times or more while traffic flows
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    ("rollout", "last"),
+    ("rollout", "last", "mark"),
     [
-        pytest.param({"strategy": "Rolling"}, 2, id="Rolling"),
-        pytest.param({"strategy": "Atomic"}, 1, id="Atomic", marks=pytest.mark.long),
-        pytest.param({"strategy": "BlueGreen"}, 1, id="BlueGreen", marks=pytest.mark.long),
-        pytest.param(CANARY, 2, id="Canary", marks=pytest.mark.long),
+        pytest.param({"strategy": "Rolling"}, 2, turn_of, id="Rolling"),
+        pytest.param({"strategy": "Rolling"}, 2, deed_of, id="Rolling, all", marks=pytest.mark.long),
+        pytest.param({"strategy": "Atomic"}, 1, deed_of, id="Atomic", marks=pytest.mark.long),
+        pytest.param({"strategy": "BlueGreen"}, 1, deed_of, id="BlueGreen", marks=pytest.mark.long),
+        pytest.param(CANARY, 2, deed_of, id="Canary", marks=pytest.mark.long),
     ],
 )
 def test_a_swap_of_two_servers_loses_nothing_to_an_operator_that_dies_after_each_write(
-    mortal: Mortal, namespace: str, rollout: Raw, last: int
+    mortal: Mortal, namespace: str, rollout: Raw, last: int, mark: Callable[[Seen], str]
 ) -> None:
-    """Each step, each order and each victim: it dies once after every one of them."""
+    """Each step, each order and each victim: it dies once after every one of them.
+
+    After all else that it writes (gates, status of editions), too, in memory: tests/memory/test_crashes.py.
+    """
     product = mortal.product
     how = {"mode": "Manual", "replicas": 2, "rollout": {"soak": "1s", **rollout}}
     calm = {**traffic.app(product, namespace, **how), "metadata": {"name": "calm", "namespace": namespace}}
@@ -192,7 +196,7 @@ def test_a_swap_of_two_servers_loses_nothing_to_an_operator_that_dies_after_each
     eventually(lambda: swapped(product, namespace, "calm"), 90, "v2 has taken over undisturbed")
     expected = end_state(product, namespace, "calm")
     with Traffic.run(product, namespace, rate=40, seconds=480, one_server=False):
-        mortal.doom("web", mark=deed_of)
+        mortal.doom("web", mark=mark)
         product.apply(traffic.app(product, namespace, "v2", **how))
         deaths = {"POST editions", "POST replicasets", "PATCH replicasets replicas=2 of web-v2"}
         as_undisturbed(mortal, namespace, expected, deaths, timeout_s=400)
@@ -245,8 +249,7 @@ def test_lost_answers_to_a_creation_and_to_a_removal_do_nothing_twice(mortal: Mo
     load = product.load(f"web.{namespace}.test", (60, 10))
     scale(product, namespace, "web", 1)
     eventually(lambda: settled(product, namespace, "web", 1), 60, "one server serves")
-    load.process.terminate()
-    totals = load.totals()
+    totals = load.end()
     assert lost[1].hits == 1
     assert totals["ok"] == totals["sent"], totals
     assert len(victims(proxy, "web")) == 1

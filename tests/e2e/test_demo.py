@@ -40,7 +40,7 @@ def check_shape(found: dict[str, Any], name: str) -> None:
 
 @pytest.mark.timeout(560)
 def test_the_surge_shows_servers_that_follow_the_load_and_loses_nothing(tmp_path: Path) -> None:
-    found, printed = demo("surge", tmp_path, "--duration", "60")
+    found, printed = demo("surge", tmp_path, "--duration", "30")
     check_shape(found, "surge")
     assert sum(row["rate_rps"] for row in found["timeline"]) == found["requests"]["sent"]
     ordered = [row["servers_desired"] for row in found["timeline"]]

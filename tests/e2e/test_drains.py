@@ -58,17 +58,12 @@ def notes(product: Product, namespace: str, reason: str) -> list[str]:
 def under_load(product: Product, host: str, rate: float = 30, router: str = "r1") -> Iterator[None]:
     """Every request that is sent meanwhile is answered well."""
     load = product.load(host, (150, rate), router=router)
-    eventually(lambda: len(seconds(load.out.read_text())) > 1, 20, "the load flows")
+    eventually(lambda: load.seconds() > 1, 20, "the load flows")
     yield
-    before = len(seconds(load.out.read_text()))
-    eventually(lambda: len(seconds(load.out.read_text())) > before + 2, 20, "and went on afterwards")
-    load.process.terminate()
-    totals = load.totals()
+    before = load.seconds()
+    eventually(lambda: load.seconds() > before + 2, 20, "and went on afterwards")
+    totals = load.end()
     assert totals["ok"] == totals["sent"] > 3 * rate, totals
-
-
-def seconds(text: str) -> list[str]:
-    return text.splitlines()[1:]
 
 
 def replaced(product: Product, namespace: str, gone: set[str], count: int) -> bool:

@@ -35,13 +35,13 @@ def test_an_app_behind_another_proxy_is_sized_by_prometheus_and_held_when_that_i
         sla = {"policy": "e2e-gold", "source": "prometheus", "prometheus": source}
         product.apply(elastic_app(namespace, sla=sla))
         eventually(lambda: product.servers(namespace).get("ready") == 1, 40, "it serves")
-        load = product.load(f"web.{namespace}.test", (60, 10))
+        load = product.load(f"web.{namespace}.test", (170, 10))
         eventually(
             lambda: product.condition(namespace, "MetricsAvailable")[0] == "True", 60, "Prometheus tells"
         )
         eventually(lambda: product.condition(namespace, "SLAMet")[0] == "True", 40, "the goal is met")
         assert product.metric("millpond_prometheus_up") == 1
-        totals = load.totals()
+        totals = load.end()
         assert totals["ok"] == totals["sent"], totals
     finally:
         prometheus.stop()

@@ -25,12 +25,12 @@ def test_load_that_rises_in_steps_gets_one_server_more_then_two_more_and_gives_t
     product.wait_serving(namespace)
     assert product.metric("millpond_prometheus_up") == 0
     host = f"web.{namespace}.test"
-    load = product.load(host, (15, 12), (25, 52), (25, 122), (45, 12))
+    load = product.load(host, (12, 12), (20, 52), (20, 122), (150, 12))
     eventually(lambda: product.ordered(namespace) == 2, 45, "one server more is ordered")
     eventually(lambda: product.ordered(namespace) == 4, 45, "two servers more are ordered")
-    totals = load.totals()
+    product.wait_serving(namespace, 1, timeout_s=120)
+    totals = load.end()
     assert totals["ok"] == totals["sent"], totals
     assert orders(product, namespace) == [2, 4]
-    product.wait_serving(namespace, 1, timeout_s=90)
     dead = [e for e in product.get("events", "-n", namespace)["items"] if e["reason"] == "RetireDeadline"]
     assert dead == []

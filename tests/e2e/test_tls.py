@@ -173,7 +173,7 @@ def test_new_certificates_and_a_new_authority_cost_no_request(
         product.apply(app(namespace, replicas=2))
         product.wait_serving(namespace, 2)
         host = f"web.{namespace}.test"
-        load = product.load(host, (75, 100), router="tls-1")
+        load = product.load(host, (150, 100), router="tls-1")
         numbers = itertools.count()
 
         def change() -> None:
@@ -199,9 +199,9 @@ def test_new_certificates_and_a_new_authority_cost_no_request(
         assert mount.versions[-1]["ca.crt"] != first["ca.crt"]
         change()
         assert load.process.alive, "the load must outlast the rotation"
-        totals = load.totals()
+        totals = load.end()
     print(f"{totals}; {len(mount.versions)} versions of the Secret, {next(numbers)} changes of routes")
-    assert totals["ok"] == totals["sent"] >= 7000, totals
+    assert totals["ok"] == totals["sent"] >= 2000, totals
     assert len({version["tls.crt"] for version in mount.versions}) >= 3
     assert product.operator is not None
     assert product.operator.alive

@@ -23,8 +23,8 @@ from waiting import eventually
 
 RATE = 300
 """Requests a second: two cores that also run the control plane, routers and servers carry them."""
-SESSION_S = 4.0
-"""The longest session. A drain that waits for sessions lasts about as long."""
+SESSION_S, SLOW_MS = 2.0, 1500
+"""The longest session, and the slow requests. A drain that waits for sessions lasts about as long as both."""
 
 
 def app(product: Product, namespace: str, edition: str = "v1", **spec: Any) -> Raw:
@@ -90,7 +90,7 @@ class Traffic:
         _list(targets, product, routers)
         argv = ["--target", f"@{targets}", "--host", host, "--id-prefix", prefix, "--out", str(out)]
         argv += ["--answers", str(answers), "--rate", str(rate), "--seconds", str(seconds)]
-        for name, value in {"session_s": SESSION_S, **options}.items():
+        for name, value in {"session_s": SESSION_S, "slow_ms": SLOW_MS, **options}.items():
             argv += [f"--{name.replace('_', '-')}", str(value)]
         command = [sys.executable, "-m", "millpond.demo.requests.traffic", *argv]
         process = product.cluster.run(f"traffic-{prefix}", command)

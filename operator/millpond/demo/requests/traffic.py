@@ -193,7 +193,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--session-s", type=float, default=20.0, help="a session lasts half of it to all of it"
     )
-    parser.add_argument("--slow", type=float, default=0.02, help="share that takes 3 s")
+    parser.add_argument("--slow", type=float, default=0.02, help="share that takes --slow-ms")
+    parser.add_argument("--slow-ms", type=int, default=3000)
     parser.add_argument("--post", type=float, default=0.1, help="share with a body")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--timeout-s", type=float, default=30.0)
@@ -221,6 +222,7 @@ def _plan(given: argparse.Namespace) -> TrafficPlan:
         sessions=given.sessions,
         session_s=given.session_s,
         slow=given.slow,
+        slow_ms=given.slow_ms,
         post=given.post,
         seed=given.seed,
         timeout_s=given.timeout_s,
