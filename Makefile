@@ -29,7 +29,7 @@ ifdef TEST_ARGS
 	$(BIN)/python -m pytest $(TEST_ARGS)
 else
 	$(PYTEST) -n 3 -m "$(USUAL)" --ignore tests/e2e
-	$(PYTEST) -n 2 -m "$(USUAL) and not alone" tests/e2e
+	$(PYTEST) -n 3 -m "$(USUAL) and not alone" tests/e2e
 	$(PYTEST) -m "$(USUAL) and alone" tests/e2e
 endif
 

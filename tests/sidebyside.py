@@ -11,15 +11,21 @@ from xdist.scheduler import LoadScopeScheduling
 
 _EVERYWHERE = ("tests", "tests/e2e")
 """What is set up here, every worker has anyway: the cluster, and the product on it."""
-_UNDER_TRAFFIC = ("tests/e2e/test_nothing_lost.py", "tests/e2e/test_rollouts.py")
-"""300 requests a second in each of their tests: two cores carry that once, beside all else."""
+_ONE_AT_A_TIME = {
+    "tests/e2e/test_nothing_lost.py": "under traffic",  # 300 requests a second in each of their tests
+    "tests/e2e/test_rollouts.py": "under traffic",
+    "tests/e2e/test_scaling.py": "rising load",  # goals are met or missed by what the machine can do
+    "tests/e2e/test_demo.py": "rising load",
+    "tests/e2e/test_faults.py": "rising load",
+}
+"""Of files that belong together one test runs at a time: two cores carry one of each, beside all else."""
 
 
 class SideBySide(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        if file in _UNDER_TRAFFIC:
-            return "under traffic"
+        if file in _ONE_AT_A_TIME:
+            return _ONE_AT_A_TIME[file]
         return file if _shares(self.config.rootpath / file, self.config.rootpath) else nodeid
 
 
