@@ -178,7 +178,7 @@ class World:
             accepted = apps.keys() - published.rejected.keys()
             return published if serving == routers and published.confirmed == accepted else None
 
-        found = await eventually(done, 15, f"{routers} routers serve it")
+        found = await eventually(done, 60, f"{routers} routers serve it")
         assert found is not None
         return found
 
