@@ -165,7 +165,6 @@ def test_a_server_is_retired_without_losing_a_request_by_an_operator_that_dies_a
 CANARY = {"strategy": "Canary", "steps": [{"weight": 50}], "promote": {"edition": "v2", "step": 1}}
 
 
-@pytest.mark.alone  # it dies a dozen times or more while traffic flows
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("rollout", "last", "mark"),
