@@ -12,7 +12,7 @@ from xdist.scheduler import LoadScopeScheduling
 _EVERYWHERE = ("tests", "tests/e2e")
 """What is set up here, every worker has anyway: the cluster, and the product on it."""
 _ONE_AT_A_TIME = {
-    "tests/e2e/test_nothing_lost.py": "under traffic",  # 300 requests a second in each of their tests
+    "tests/e2e/test_nothing_lost.py": "under traffic",  # 200 requests a second in each of their tests
     "tests/e2e/test_rollouts.py": "under traffic",
     "tests/e2e/test_scaling.py": "rising load",  # goals are met or missed by what the machine can do
     "tests/e2e/test_demo.py": "rising load",

@@ -21,7 +21,7 @@ from millpond.local.cluster.embedded import Process
 from e2e.product import Product, Raw, elastic_app, template
 from waiting import eventually
 
-RATE = 300
+RATE = 200
 """Requests a second: two cores that also run the control plane, routers and servers carry them."""
 SESSION_S, SLOW_MS = 2.0, 1500
 """The longest session, and the slow requests. A drain that waits for sessions lasts about as long as both."""
