@@ -4,6 +4,8 @@ from millpond.api.names import DYNAMICPOOL, EDITION, ELASTICAPP, SLAPOLICY
 
 from api.manifests import AVERAGE, NONE, PERCENTILE, goal, manifest, window
 
+COMMIT = "3f2a1b9c8d7e6f5a4b3c2d1e0f9a8b7c6d5e4f3a"
+
 GOOD = (
     ("the shortest app", manifest(ELASTICAPP)),
     ("as many servers at most as at least", manifest(ELASTICAPP, {"servers": {"min": 3, "max": 3}})),
@@ -80,6 +82,14 @@ GOOD = (
                 "template.spec.readinessGates": [{"conditionType": "millpond.dev/serving"}],
             },
         ),
+    ),
+    ("an edition named like a commit", manifest(ELASTICAPP, {"edition": COMMIT})),
+    ("an edition named like a release", manifest(ELASTICAPP, {"edition": "1.2.3"})),
+    ("an edition named like a build", manifest(ELASTICAPP, {"edition": "v1.2.3-RC1_7"})),
+    ("an edition of a release", manifest(EDITION, {"edition": "1.2.3"})),
+    (
+        "the promotion of a commit",
+        manifest(ELASTICAPP, {"rollout.promote": {"edition": COMMIT}, "rollout.abort": COMMIT}),
     ),
     ("a canary with the usual steps", manifest(ELASTICAPP, {"rollout.strategy": "Canary"})),
     ("streams that drain as long as requests", manifest(ELASTICAPP, {"drain.streamTimeout": "30s"})),

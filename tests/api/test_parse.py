@@ -98,7 +98,7 @@ def test_sessions_and_streams_have_their_own_time_to_end(
 
 
 def test_all_problems_are_listed_at_once() -> None:
-    spoilt = manifest(ELASTICAPP, {"servers": {"min": 5, "max": 3}, "port": 0, "edition": "V1"}, name="Shop")
+    spoilt = manifest(ELASTICAPP, {"servers": {"min": 5, "max": 3}, "port": 0, "edition": "V 1"}, name="Shop")
     with pytest.raises(SpecError) as refused:
         elasticapp.parse(spoilt)
     fields = {problem.partition(":")[0] for problem in refused.value.problems}

@@ -121,9 +121,9 @@ def test_a_wrong_call_is_a_usage_error(run: Run, staged: Staged, args: tuple[str
 
 
 def test_what_the_api_server_refuses_is_told_in_its_words(run: Run, staged: Staged) -> None:
-    result = run("start", "web", "--edition", "V2", "--image", "web:2")
+    result = run("start", "web", "--edition", "V 2", "--image", "web:2")
     assert result.exit_code == 1
-    assert '"V2" is not the name of an edition' in result.output
+    assert '"V 2" is not the name of an edition' in result.output
     assert "PATCH" not in result.output
 
 

@@ -31,12 +31,16 @@ async def test_sessions_stay_on_their_server_and_on_a_draining_one_to_the_end(wo
     assert {(answer.status, answer.text) for answer in moved} == {(200, "two")}
 
 
-async def test_editions_share_new_requests_by_weight_and_a_client_stays_on_its_edition(world: World) -> None:
+@pytest.mark.parametrize("names", [("v1", "v2"), ("1.2.3", "3f2a1b9c8d7e6f5a4b3c2d1e0f9a8b7c6d5e4f3a")])
+async def test_editions_share_new_requests_by_weight_and_a_client_stays_on_its_edition(
+    world: World, names: tuple[str, str]
+) -> None:
+    old, new = names
     one, two = await world.server("one"), await world.server("two")
     router = world.router()
     split = editions(
-        EditionRoute(name="v1", endpoints=(one.endpoint,), weight=50),
-        EditionRoute(name="v2", endpoints=(two.endpoint,), weight=50),
+        EditionRoute(name=old, endpoints=(one.endpoint,), weight=50),
+        EditionRoute(name=new, endpoints=(two.endpoint,), weight=50),
     )
     await world.settled(split)
     await world.serving(router)
@@ -45,8 +49,8 @@ async def test_editions_share_new_requests_by_weight_and_a_client_stays_on_its_e
     await _stay(world, router, clients)
 
     only_new = editions(
-        EditionRoute(name="v1", endpoints=(one.endpoint,), weight=0, pins=Pins.ALL),
-        EditionRoute(name="v2", endpoints=(two.endpoint,), weight=100),
+        EditionRoute(name=old, endpoints=(one.endpoint,), weight=0, pins=Pins.ALL),
+        EditionRoute(name=new, endpoints=(two.endpoint,), weight=100),
     )
     await world.settled(only_new)
     await _stay(world, router, clients)

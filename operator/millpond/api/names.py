@@ -1,5 +1,8 @@
 """The names that Millpond gives to things in the cluster: kinds, labels, annotations."""
 
+import hashlib
+import re
+
 GROUP = "millpond.dev"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
@@ -36,7 +39,9 @@ NAMESPACE = "millpond-system"
 SERVICE_ACCOUNT = "millpond-operator"
 LEASE = "millpond-operator"
 
-MAX_EDITION_LENGTH = 30
+MAX_EDITION_LENGTH = 63  # it is the value of a label
+_PLAIN = re.compile(r"[a-z0-9]([-a-z0-9]{0,28}[a-z0-9])?")
+_SHOWN = 12  # characters of another name, as many as of a short commit
 
 
 def app_key(namespace: str, app: str) -> str:
@@ -44,5 +49,12 @@ def app_key(namespace: str, app: str) -> str:
 
 
 def edition_object(app: str, edition: str) -> str:
-    """Name of the Edition, and of its ReplicaSet."""
-    return f"{app}-{edition}"
+    """Name of the Edition, and of its ReplicaSet.
+
+    Pods are called after it, and a pod's host name has no dots or capitals and is soon cut: of an edition with such a
+    name, or with a long one, its beginning and a hash.
+    """
+    if _PLAIN.fullmatch(edition):
+        return f"{app}-{edition}"
+    shown = re.sub(r"[^a-z0-9]", "-", edition.lower())[:_SHOWN].rstrip("-")
+    return f"{app}-{shown}-{hashlib.sha256(edition.encode()).hexdigest()[:8]}"

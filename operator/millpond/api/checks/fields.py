@@ -15,8 +15,10 @@ from millpond.clock import RFC3339, from_rfc3339
 _LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 DNS_LABEL = rf"^{_LABEL}$"
 DNS_NAME = rf"^{_LABEL}(\.{_LABEL})*$"
-_LABEL_KEY = r"^([a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?$"
-_LABEL_VALUE = r"^([A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?)?$"
+_TEXT = r"[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?"
+_LABEL_TEXT = rf"^{_TEXT}$"
+_LABEL_KEY = rf"^([a-z0-9]([-.a-z0-9]{{0,251}}[a-z0-9])?/)?{_TEXT}$"
+_LABEL_VALUE = rf"^({_TEXT})?$"
 
 
 def cel_string(pattern: str) -> str:
@@ -139,8 +141,8 @@ EditionName = Annotated[
     Field(max_length=MAX_EDITION_LENGTH),
     Keeps(
         matching(
-            DNS_LABEL,
-            '"{self}" is not the name of an edition: use lower-case letters, digits and "-", such as v1',
+            _LABEL_TEXT,
+            '"{self}" is not the name of an edition: use letters, digits, "-", "_" and ".", such as v1 or 1.2.3',
         )
     ),
 ]

@@ -134,13 +134,14 @@ class Editions:
 
 
 def _namesake(app: ValidApp, there: Raw) -> Problem | None:
-    """The Edition of that name may be another app's (app a, edition b-c; app a-b, edition c)."""
-    if there["spec"]["app"] == app.name:
+    """The Edition of that name may be another app's (app a, edition b-c; app a-b, edition c), or another edition's."""
+    spec = there["spec"]
+    if (spec["app"], spec["edition"]) == (app.name, app.spec.edition):
         return None
-    name = there["metadata"]["name"]
+    its = f"belongs to app {spec['app']!r}" if spec["app"] != app.name else f"is edition {spec['edition']!r}"
     return Problem(
         reason=Reason.EDITION_CONFLICT,
-        message=f"spec.edition: an Edition {name!r} exists and belongs to app {there['spec']['app']!r}; "
+        message=f"spec.edition: an Edition {there['metadata']['name']!r} exists and {its}; "
         f"choose another name than {app.spec.edition!r}",
     )
 
