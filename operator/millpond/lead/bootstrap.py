@@ -18,8 +18,8 @@ from millpond.control.learn.learner import Measured
 from millpond.control.learn.measure import Measure
 from millpond.control.observe.world import World
 from millpond.control.outcome import Outcome
-from millpond.control.report.metrics import AppFigures, Metrics
-from millpond.control.report.status import desired
+from millpond.control.report.figures import Figures
+from millpond.control.report.metrics import Metrics
 from millpond.control.resolve.candidates import Candidate
 from millpond.kube.client import Api
 from millpond.kube.events import Events
@@ -33,8 +33,6 @@ from millpond.lead.routerpods import RouterPods
 from millpond.lead.settings import Settings
 from millpond.lead.term import Shared, Term
 from millpond.prom.reader import PromReader
-from millpond_policies.learn.windows import SHOWN_S
-from millpond_policies.world.model import App, ServerState
 
 log = logging.getLogger(__name__)
 LONGEST_REST_S = 1.0  # a cycle runs at least so often: time alone can change a verdict
@@ -107,7 +105,7 @@ class _Parts:
         self.health = Health(listen=listen, metrics=self.metrics)
         self.measure = self._measure()
         self.term: Term | None = None  # while we hold the Lease
-        self._figures: dict[str, AppFigures] = {}
+        self.figures = Figures()
         self._known = asyncio.Event()  # all caches were filled
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -251,13 +249,11 @@ class _Parts:
         self.metrics.cycle_took(steady_s() - began_s)
 
     def _show(self, term: Term, outcome: Outcome) -> None:
-        each, apps = term.cycle.each, outcome.apps
+        cycle = term.cycle
         for verdict in chain(*outcome.acted.values(), *outcome.late.values()):
             self.metrics.decided(type(verdict).__name__, verdict.because.reason)
         self.metrics.failing(len(outcome.faults))
-        new = each.look("figures", outcome.due & apps.keys(), lambda key: _figures(apps[key]))
-        self._figures = {key: found for key in apps if (found := new.get(key) or self._figures.get(key))}
-        self.metrics.apps(self._figures)
+        self.metrics.apps(self.figures.all(outcome, cycle.candidates, self.world, cycle.each))
         self.metrics.routers(term.routers.by_condition())
 
     async def stop(self) -> None:
@@ -279,13 +275,3 @@ class _Parts:
             await self.measure.reader.close()
         await self.health.stop()
         await self.api.close()
-
-
-def _figures(app: App) -> AppFigures:
-    edition = app.view(app.active)
-    response_ms = edition.memory.response_ms(app.goal, now_s(), SHOWN_S) if edition else None
-    return AppFigures(
-        desired=desired(app),
-        ready=sum(s.state is ServerState.SERVING for s in app.servers),
-        response_ms=response_ms,
-    )

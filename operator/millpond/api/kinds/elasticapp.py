@@ -137,7 +137,8 @@ class ElasticAppSpec(Model):
     servers: Servers
     """The limits of the number of servers."""
     replicas: Annotated[int, Field(strict=True, ge=0, le=1000)] = 1
-    """The number of servers in mode Manual (`kubectl scale` sets it); ignored in mode Automatic."""
+    """The number of servers in mode Manual (`kubectl scale` sets it), within `servers.min` and `max`; ignored in
+    mode Automatic. What it asks for in vain the condition ReplicasIgnored says."""
     edition: EditionName
     """Name of the version that `template` is. A changed template needs a new name."""
     template: PodTemplate
@@ -187,6 +188,12 @@ class ElasticAppSpec(Model):
             "another host, such as preview.{rollout.preview.host}",
         ),
     )
+
+    @property
+    def floor(self) -> int:
+        """The fewest servers it is to have: in mode Manual as many as `replicas` asks for, within the limits."""
+        asked = self.replicas if self.mode is Mode.MANUAL else 0
+        return max(self.servers.min, min(asked, self.servers.max))
 
     @property
     def preview(self) -> Preview | None:

@@ -6,15 +6,16 @@ from typing import Any
 from millpond.api.names import LABEL_APP
 from millpond.control.guard.faults import Fault
 from millpond.control.report.conditions import bounded, with_condition, with_fault
+from millpond.control.report.counts import counts
 from millpond.control.report.decisions import recalled
 from millpond.control.report.decisions import record as with_decision
-from millpond.control.report.facts import count, facts, goal_text
+from millpond.control.report.facts import facts, goal_text
 from millpond.control.resolve.claims import dump
 from millpond.control.resolve.record import Record
 from millpond.kube.raw import entries
 from millpond_policies.reasons import Reason
 from millpond_policies.world.actions import Hold, Steer, Verdict
-from millpond_policies.world.model import App, ServerState
+from millpond_policies.world.model import App
 
 # Holds that come and go with the noise of steady traffic: they are answers, but no news.
 QUIET_HOLDS = frozenset(
@@ -49,20 +50,20 @@ def status(
     for verdict in verdicts:
         if not isinstance(verdict, Hold) or verdict.because.reason not in QUIET_HOLDS:
             decisions = with_decision(decisions, verdict, now_s)
-    servers = view.servers if view else ()
+    servers = counts(app, record.held, view, now_s)
     return {
         **{k: v for k, v in before.items() if k in ("edition",)},
         "observedGeneration": app.generation,
         **_edition(record, verdicts),
         "claims": dump(app.claims, now_s),
         "goal": goal_text(app.goal) if app.goal else "",
-        "replicas": len([s for s in servers if s.state is not ServerState.TERMINATING]),
+        "replicas": servers.there,
         "selector": f"{LABEL_APP}={app.name}",
         "servers": {
-            "desired": desired(view) if view else 0,
-            "ready": count(servers, ServerState.SERVING),
-            "starting": count(servers, ServerState.PENDING, ServerState.STARTING),
-            "draining": count(servers, ServerState.DRAINING),
+            "desired": servers.desired,
+            "ready": servers.ready,
+            "starting": servers.starting,
+            "draining": servers.draining,
         },
         "conditions": conditions,
         "decisions": decisions,
@@ -80,8 +81,3 @@ def _written(record: Record) -> Iterable[str]:
     """The decisions that stand on what they changed."""
     texts = (*(owned.decision for owned in record.sets.values()), *(pod.decision for pod in record.pods))
     return [text for text in texts if text is not None]
-
-
-def desired(view: App) -> int:
-    """Servers that are to stay: what is ordered, less the victims that the ReplicaSets still count."""
-    return sum(e.ordered for e in view.editions) - count(view.servers, ServerState.DRAINING)

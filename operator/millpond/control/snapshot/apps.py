@@ -6,6 +6,7 @@ from millpond.api.kinds.dynamicpool import Zone
 from millpond.control.learn.knowledge import Knowledge
 from millpond.control.observe import troubles
 from millpond.control.observe.objects import Pod, ReplicaSet
+from millpond.control.observe.world import Holdings
 from millpond.control.resolve import rollouts
 from millpond.control.resolve.candidates import Candidate
 from millpond.control.resolve.record import ValidRecord
@@ -56,11 +57,15 @@ def app_view(
         progress=record.progress,
         watched_since_s=knowledge.since_s,
         editions=tuple(_edition_view(record, name, knowledge, now_s) for name in sorted(record.sets)),
-        servers=tuple(
-            server(pod, record.sets.get(pod.edition), in_flight.get(pod.uid))
-            for pod in sorted(record.pods, key=lambda p: p.name)
-            if not (pod.finished or pod.overdue(now_s))
-        ),
+        servers=servers(record.held, in_flight, now_s),
+    )
+
+
+def servers(held: Holdings, in_flight: InFlight, now_s: float) -> tuple[Server, ...]:
+    return tuple(
+        server(pod, held.sets.get(pod.edition), in_flight.get(pod.uid))
+        for pod in sorted(held.pods, key=lambda p: p.name)
+        if not (pod.finished or pod.overdue(now_s))
     )
 
 
