@@ -20,7 +20,6 @@ from millpond.kube.client import Api
 from millpond.kube.errors import ApiError, Conflict, Forbidden, Invalid, NotFound
 from millpond.kube.raw import fields, number
 from millpond_policies.reasons import Reason
-from millpond_policies.world.model import Mode
 
 Raw = dict[str, Any]
 _TEMPLATES_FAULT = (400, 422)
@@ -262,8 +261,7 @@ def first_replicas(spec: ElasticAppSpec, edition: Raw, *, serves: bool) -> int:
     had = max(0, number(fields(edition.get("status")).get("replicas")))
     if not serves:
         return had
-    floor = spec.replicas if spec.mode is Mode.MANUAL else spec.servers.min
-    return max(had, floor)
+    return max(had, spec.floor)
 
 
 def _owner(api_version: str, kind: str, name: str, uid: str) -> Raw:

@@ -4,16 +4,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from millpond.api.kinds.elasticapp import ElasticAppSpec
 from millpond.clock import rfc3339
 from millpond.control.observe.objects import RetireIntent
 from millpond.control.observe.troubles import limiting, worst
+from millpond.control.report.counts import count
 from millpond.control.resolve.candidates import Candidate, ValidApp
 from millpond.control.resolve.record import Record
 from millpond.control.snapshot.apps import is_paused, paused_until_s
 from millpond.kube.raw import of_kind
 from millpond_policies.reasons import Reason
+from millpond_policies.size.scaling import clamp
 from millpond_policies.world.actions import Steer, Verdict
-from millpond_policies.world.model import App, Freshness, Goal, GoalKind, Mode, Server, ServerState
+from millpond_policies.world.model import App, Freshness, Goal, GoalKind, Mode, ServerState
 from millpond_policies.world.release import Progress
 
 
@@ -50,14 +53,14 @@ def facts(
         yield Fact(type="Ready", holds=False, reason=problem.reason, message=problem.message)
     elif view is not None:
         yield _ready(view, record)
+    if isinstance(app, ValidApp):
+        yield from _replicas_ignored(app, before)
     if view is None:
         return
     yield _draining(view, record)
     yield _rolling_out(replace(view, progress=_newest(view, verdicts)), record)
     yield _limited(view, record, verdicts)
     yield from _metrics(app, view, of_kind(before), now_s, trouble)
-    if isinstance(app, ValidApp) and app.spec.mode is not Mode.MANUAL:
-        yield from _replicas_ignored(app)
 
 
 def _newest(view: App, verdicts: Iterable[Verdict]) -> Progress | None:
@@ -104,7 +107,7 @@ def _paused(app: Candidate, now_s: float) -> Fact:
 
 def _ready(view: App, record: Record) -> Fact:
     serving = count(view.servers, ServerState.SERVING)
-    floor = view.manual_servers if view.mode is Mode.MANUAL else view.min_servers
+    floor = clamp(view, view.manual_servers) if view.mode is Mode.MANUAL else view.min_servers
     if serving >= floor:
         text = f"at least {floor} of its servers get requests"
         return Fact(type="Ready", holds=True, reason=Reason.AS_EXPECTED, message=text)
@@ -213,11 +216,24 @@ def _as_before(before: Mapping[str, Any]) -> Fact:
     )
 
 
-def _replicas_ignored(app: ValidApp) -> Iterable[Fact]:
-    if app.spec.replicas != 1:
-        text = f"spec.replicas {app.spec.replicas} is used only in mode Manual; spec.servers.min and max set the limits"
-        yield Fact(type="ReplicasIgnored", holds=True, reason=Reason.REPLICAS_IGNORED, message=text)
+def _replicas_ignored(app: ValidApp, before: Iterable[Mapping[str, Any]]) -> Iterable[Fact]:
+    """What `kubectl scale` asks for in vain; an app that never did so has no such condition."""
+    found = _unheard(app.spec)
+    if found is not None:
+        yield Fact(type="ReplicasIgnored", holds=True, reason=found[0], message=found[1])
+    elif "ReplicasIgnored" in of_kind(before):
+        yield Fact(type="ReplicasIgnored", holds=False, reason=Reason.AS_EXPECTED, message="")
 
 
-def count(servers: Iterable[Server], *states: ServerState) -> int:
-    return sum(s.state in states for s in servers)
+def _unheard(spec: ElasticAppSpec) -> tuple[Reason, str] | None:
+    asked, given = spec.replicas, spec.floor
+    if spec.mode is not Mode.MANUAL:
+        text = f"spec.replicas {asked} is used only in mode Manual; spec.servers.min and max set the limits"
+        return (Reason.REPLICAS_IGNORED, text) if asked != 1 else None
+    if asked > given:
+        text = f"spec.replicas asks for {asked} servers and gets {given}, which is spec.servers.max: raise that, or"
+        return Reason.AT_CEILING, f"{text} lower spec.replicas"
+    if asked < given:
+        text = f"spec.replicas asks for {asked} servers and gets {given}, which is spec.servers.min: lower that, or"
+        return Reason.AT_FLOOR, f"{text} raise spec.replicas"
+    return None
