@@ -58,6 +58,7 @@ GOOD = (
                     "promote": {"edition": "v2", "step": 1},
                     "abort": "v3",
                     "emergency": 'the shop is down; "all" of it',
+                    "emergencyEdition": "v2",
                     "major": True,
                 },
                 "changeWindows": [

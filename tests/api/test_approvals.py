@@ -242,7 +242,7 @@ class TestSubmitter:
         assert approval.submitter(people.admin.get(shop)) == "tess"
 
 
-EMERGENCY = {"spec": {"rollout": {"emergency": "the shop is down"}}}
+EMERGENCY = {"spec": {"rollout": {"emergency": "the shop is down", "emergencyEdition": "v1"}}}
 
 
 @pytest.mark.integration
@@ -260,8 +260,29 @@ class TestEmergency:
         people.tess.patch(shop, EMERGENCY)
         other = people.tom.patch(shop, {"spec": {"rollout": {"emergency": "still down"}}})
         assert annotations(other)[EMERGENCY_ANNOTATION] == "tom"
+        moved = people.lead.patch(shop, {"spec": {"rollout": {"emergencyEdition": "v2"}}})
+        assert annotations(moved)[EMERGENCY_ANNOTATION] == "lead"
+
+    def test_a_new_edition_alone_declares_none(self, people: People, shop: Manifest) -> None:
+        people.tess.patch(shop, EMERGENCY)
         renamed = people.lead.patch(shop, {"spec": {"edition": "v2"}})
-        assert annotations(renamed)[EMERGENCY_ANNOTATION] == "lead"
+        assert annotations(renamed)[EMERGENCY_ANNOTATION] == "tess"
+        assert renamed["spec"]["rollout"]["emergencyEdition"] == "v1"
+
+    @pytest.mark.parametrize(
+        ("emergency", "says"),
+        [
+            pytest.param({"emergency": "fire"}, "an emergency is about one edition", id="of no edition"),
+            pytest.param(
+                {"emergency": " ", "emergencyEdition": "v1"}, '" " is no reason', id="without a reason"
+            ),
+        ],
+    )
+    def test_it_is_about_one_edition_and_has_a_reason(
+        self, people: People, shop: Manifest, emergency: dict[str, str], says: str
+    ) -> None:
+        with pytest.raises(Refused, match=says):
+            people.tess.patch(shop, {"spec": {"rollout": emergency}})
 
     def test_nobody_is_named_when_there_is_none(self, people: People, shop: Manifest) -> None:
         people.tess.patch(shop, EMERGENCY)

@@ -86,6 +86,7 @@ def test_a_full_status_is_taken_as_it_is_and_is_not_too_big(server: Server, app:
             "until": "2030-02-01T00:00:00Z",
             "needs": "approve",
             "emergency": "the shop is down",
+            "emergencyBy": "tess",
             "reason": "OutsideChangeWindow",
             "message": "m" * 1024,
         },

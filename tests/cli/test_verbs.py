@@ -55,15 +55,16 @@ def test_start_replaces_the_whole_template_by_a_file(run: Run, staged: Staged, t
 
 
 def test_start_forgets_what_an_earlier_edition_was_told(run: Run, staged: Staged) -> None:
-    told = {"promote": {"edition": "v1", "step": 2}, "abort": "v1", "emergency": "fire", "groupSize": 2}
-    staged.change(rollout=told)
+    told = {"promote": {"edition": "v1", "step": 2}, "abort": "v1", "groupSize": 2}
+    staged.change(rollout={**told, "emergency": "fire", "emergencyEdition": "v1"})
     assert run("start", "web", "--edition", "v2", "--image", "web:2").exit_code == 0
     assert staged.rollout["groupSize"] == 2
-    assert not staged.rollout.keys() & {"promote", "abort"}
+    assert not staged.rollout.keys() & {"promote", "abort", "emergencyEdition"}
     assert staged.rollout["emergency"] == ""
     urgent = run("start", "web", "--edition", "v3", "--image", "web:3", "--emergency", "leak", "--major")
     assert urgent.exit_code == 0, urgent.output
     assert (staged.rollout["emergency"], staged.rollout["major"]) == ("leak", True)
+    assert staged.rollout["emergencyEdition"] == "v3"
 
 
 def test_start_again_changes_nothing(run: Run, staged: Staged) -> None:
@@ -235,6 +236,7 @@ def test_undo_takes_the_template_of_the_edition_that_served_before(run: Run, sta
     assert staged.spec["template"] == template("web:1")
     assert "abort" not in staged.rollout
     assert staged.rollout["emergency"] == "v2 loses orders"
+    assert staged.rollout["emergencyEdition"] == "v1"
 
 
 def test_undo_in_the_middle_goes_back_to_the_edition_that_serves(run: Run, staged: Staged) -> None:

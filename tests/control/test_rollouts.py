@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from millpond.api.names import APPROVAL_ANNOTATION, SUBMITTER_ANNOTATION
+from millpond.api.names import APPROVAL_ANNOTATION, EMERGENCY_ANNOTATION, SUBMITTER_ANNOTATION
 from millpond.control.act.editions import new_edition
 from millpond.control.observe.world import Holdings
 from millpond.control.resolve import rollouts
@@ -95,7 +95,41 @@ def test_a_major_edition_waits_for_the_annotation_of_an_approver() -> None:
     assert not way_of(major, held).unapproved
     held.editions["v2"]["metadata"]["annotations"] = {APPROVAL_ANNOTATION: "yes"}
     assert way_of(major, held).unapproved
-    assert not way_of(rolling(None, major=True, emergency="fire"), held).unapproved
+    assert not way_of(rolling(None, major=True, emergency="fire", emergencyEdition="v2"), held).unapproved
+
+
+@pytest.mark.parametrize(
+    ("emergency", "recorded", "why"),
+    [
+        pytest.param({"emergency": "fire", "emergencyEdition": "v2"}, {}, "fire", id="about this edition"),
+        pytest.param({"emergency": "fire", "emergencyEdition": "v1"}, {}, "", id="about an earlier one"),
+        pytest.param({"emergency": " \n", "emergencyEdition": "v2"}, {}, "", id="blank"),
+        pytest.param(
+            {"emergency": "fire"}, {"edition": "v2", "emergency": "fire"}, "fire", id="older: its own"
+        ),
+        pytest.param(
+            {"emergency": "fire"}, {"edition": "v1", "emergency": "fire"}, "", id="older: an earlier one's"
+        ),
+        pytest.param({"emergency": "fire"}, {}, "", id="older: of no edition"),
+    ],
+)
+def test_an_emergency_is_about_one_edition_and_has_a_reason(
+    emergency: dict[str, str], recorded: dict[str, str], why: str
+) -> None:
+    told = rolling(None, major=True, **emergency)
+    told = replace(told, raw={**told.raw, "status": {"rollout": recorded}})
+    assert rollouts.emergency(told, "v2") == why
+    assert way_of(told, both()).unapproved is not bool(why)
+
+
+def test_who_declared_an_emergency_and_why_is_recorded_with_its_edition() -> None:
+    told = rolling(None, emergency="fire", emergencyEdition="v2")
+    meta = {**told.raw["metadata"], "annotations": {EMERGENCY_ANNOTATION: "tess"}}
+    told = replace(told, raw={**told.raw, "metadata": meta})
+    written = rollouts.dump(replace(GOING, edition="v2"), Way(), told)
+    assert (written["emergency"], written["emergencyBy"]) == ("fire", "tess")
+    other = rollouts.dump(replace(GOING, edition="v3"), Way(), told)
+    assert (other["emergency"], other["emergencyBy"]) == (None, None)
 
 
 def test_change_windows_of_app_and_pool_both_count() -> None:

@@ -187,10 +187,10 @@ def test_outside_its_change_window_a_rollout_waits_and_an_emergency_is_recorded_
     eventually(lambda: product.condition(namespace, "RollingOut")[:2] == told, 10, "a condition says so")
     assert editions_with_servers(product, namespace) == {"v1"}
 
-    why = '{"spec": {"rollout": {"emergency": "v1 loses orders"}}}'
+    why = '{"spec": {"rollout": {"emergency": "v1 loses orders", "emergencyEdition": "v2"}}}'
     kubectl("patch", "elasticapp/web", "--type=merge", "--as=tom", "-p", why, where)
     done = rolling_out(product, namespace, edition="v2", phase="Completed")
-    assert done["emergency"] == "v1 loses orders"
+    assert (done["emergency"], done["emergencyBy"]) == ("v1 loses orders", "tom")
     assert product.app(namespace)["metadata"]["annotations"][EMERGENCY_ANNOTATION] == "tom"
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from millpond.api.names import APPROVAL_ANNOTATION, SUBMITTER_ANNOTATION
+from millpond.api.names import APPROVAL_ANNOTATION, EMERGENCY_ANNOTATION, SUBMITTER_ANNOTATION
 
 Raw = Mapping[str, Any]
 
@@ -35,6 +35,11 @@ def granted(edition: Raw, app: Raw) -> Approval | None:
 def submitter(owned: Raw) -> str | None:
     """The user who gave an ElasticApp, or an Edition, the edition that it has; None: not recorded."""
     return _annotations(owned).get(SUBMITTER_ANNOTATION)
+
+
+def declarer(app: Raw) -> str | None:
+    """The user who declared the emergency that an ElasticApp names; None: not recorded."""
+    return _annotations(app).get(EMERGENCY_ANNOTATION)
 
 
 def submission(app: Raw) -> dict[str, str]:

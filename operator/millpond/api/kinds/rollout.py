@@ -155,6 +155,18 @@ class Promote(Model):
     """The last step that may be left: 0 is Validating, 1 the first of `steps`, and so on up to 20."""
 
 
+def _older(value: object) -> bool:
+    """Objects may be older than the rule: they are read, and say nothing by this field."""
+    return True
+
+
+NOT_BLANK = Rule(
+    cel=r"self == '' || self.matches('\\S')",
+    holds=_older,
+    says='"{self}" is no reason: say in a few words why the edition cannot wait, such as "v1 loses orders"',
+)
+
+
 class Rollout(Model):
     """How the edition that spec names takes over from the one that serves."""
 
@@ -181,8 +193,10 @@ class Rollout(Model):
     """Somebody's word that the rollout may go on."""
     abort: EditionName | None = None
     """The edition that is taken back; ignored when another one is rolled out."""
-    emergency: Annotated[str, Field(max_length=256)] = ""
-    """Why this edition waits neither for a change window nor for approvals; it is recorded. Empty: it waits."""
+    emergency: Annotated[str, Field(max_length=256), Keeps(NOT_BLANK)] = ""
+    """Why `emergencyEdition` waits neither for a change window nor for approvals; it is recorded. Empty: it waits."""
+    emergency_edition: EditionName | None = None
+    """The edition that `emergency` is about; ignored when another one is rolled out."""
     major: StrictBool = False
     """Whether the edition is a major one: it starts only once somebody else has approved it."""
 
@@ -192,6 +206,13 @@ class Rollout(Model):
             holds=lambda rollout: rollout.strategy is Strategy.CANARY or rollout.steps is None,
             at="steps",
             says="steps would be ignored with strategy {strategy}: remove steps, or set strategy to Canary",
+        ),
+        Rule(
+            cel="self.emergency == '' || has(self.emergencyEdition)",
+            holds=_older,
+            at="emergencyEdition",
+            required=True,
+            says="an emergency is about one edition: name it here as in spec.edition, such as v2",
         ),
     )
 

@@ -121,6 +121,8 @@ class RolloutStatus(StatusModel):
     """The person's act that it waits for: promote, approve or resume; absent: none."""
     emergency: Annotated[str, Field(max_length=256)] | None = None
     """The reason why change windows and approvals did not hold it up; absent: they did."""
+    emergency_by: Annotated[str, Field(max_length=256)] | None = None
+    """The user who gave that reason."""
     reason: Word | None = None
     """Why it is where it is, in one word."""
     message: Text = ""

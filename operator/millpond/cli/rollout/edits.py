@@ -14,7 +14,7 @@ from millpond_policies.world.release import Needs, Phase
 
 MAX_STEP = 20  # of spec.rollout.promote.step
 # What an earlier edition was told; it would otherwise befall the next one.
-FORGOTTEN: Mapping[str, Any] = {"promote": None, "abort": None, "emergency": ""}
+FORGOTTEN: Mapping[str, Any] = {"promote": None, "abort": None, "emergency": "", "emergencyEdition": None}
 
 
 class EditRefused(Exception):
@@ -50,8 +50,12 @@ def start(app: Object, wish: Wish) -> Edit:
 
 
 def _as_wished(wish: Wish) -> Mapping[str, Any]:
-    said = {"strategy": wish.strategy, "emergency": wish.emergency or None, "major": wish.major}
+    said = {"strategy": wish.strategy, "major": wish.major, **_urgent(wish.edition, wish.emergency)}
     return {key: value for key, value in said.items() if value is not None}
+
+
+def _urgent(edition: str, emergency: str) -> Mapping[str, Any]:
+    return {"emergency": emergency, "emergencyEdition": edition} if emergency else {}
 
 
 def _again(spec: Object, told: Outcome, template: Template, rollout: Mapping[str, Any]) -> Edit:
@@ -138,7 +142,7 @@ def _awaited(told: Outcome) -> str:
     if told.needs == Needs.APPROVE:
         return "it is a major edition and waits for somebody else's approve"
     window = f"it may start at {told.until}" if told.until else told.message
-    return f"{window}; an emergency needs spec.rollout.emergency, with its reason"
+    return f"{window}; an emergency needs spec.rollout.emergency, with its reason, and emergencyEdition"
 
 
 def _but_held(spec: Object) -> str:
@@ -173,7 +177,7 @@ def undo(app: Object, editions: Sequence[Object], to: str | None = None, emergen
         raise EditRefused(f"edition {target} is not kept any more ({there})" if to is None
                       else f"there is no edition {target} to go back to ({there})")  # fmt: skip
     template = kept[target]["spec"]["template"]
-    rollout = {**FORGOTTEN, "emergency": emergency}
+    rollout = {**FORGOTTEN, **_urgent(target, emergency)}
     return Edit(spec={"edition": target, "template": template}, rollout=rollout, says=_undone(app, target))
 
 

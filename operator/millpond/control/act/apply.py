@@ -115,7 +115,7 @@ class Hands(Access):
         """Remember how far the rollout is; the next publication follows it."""
         app, to = record.app, verdict.to
         how = rollouts.way(app, record.held, record.active, self.clock())
-        body = {"status": {"rollout": rollouts.dump(to, how, app.spec.rollout.emergency)}}
+        body = {"status": {"rollout": rollouts.dump(to, how, app)}}
         path = paths.elasticapps(app.namespace, app.name, "status")
         self.world.apps.store.own(await self.api.patch(path, body, kind="merge"))
         news = rollouts.news(record.progress, to)

@@ -5,11 +5,12 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-from millpond.api.approval import granted
+from millpond.api.approval import declarer, granted
 from millpond.clock import from_rfc3339, rfc3339
 from millpond.control.observe.world import Holdings
 from millpond.control.resolve import windows
 from millpond.control.resolve.candidates import Candidate, ValidApp
+from millpond.kube.raw import fields
 from millpond_policies.reasons import Reason
 from millpond_policies.rollouts.stages import count
 from millpond_policies.world.release import Needs, Phase, Progress, Step, Way
@@ -25,7 +26,7 @@ def way(app: ValidApp, holdings: Holdings, active: str | None, now_s: float) -> 
     spec, rollout = app.spec, app.spec.rollout
     promoted = rollout.promote is not None and rollout.promote.edition == spec.edition
     settled = spec.edition == active  # nothing can be held up: windows need no look
-    free = settled or bool(rollout.emergency)
+    free = settled or bool(emergency(app, spec.edition))
     return Way(
         strategy=rollout.strategy,
         group=rollout.group_size,
@@ -42,9 +43,28 @@ def way(app: ValidApp, holdings: Holdings, active: str | None, now_s: float) -> 
         promoted=rollout.promote.step if promoted and rollout.promote else -1,
         aborted=rollout.abort == spec.edition,
         closed_until_s=None if free else closed_until_s(app, now_s),
-        closed_because="" if free else "; ".join(("its change window is closed", *unknown_zones(app))),
+        closed_because="" if free else "; ".join(_closed_because(app)),
         unapproved=rollout.major and not free and _unapproved(app, holdings.editions.get(spec.edition)),
     )
+
+
+def emergency(app: ValidApp, edition: str) -> str:
+    """Why this edition waits neither for change windows nor for approvals; empty: it waits.
+
+    Older objects do not say which edition it is about: the one that it was recorded with.
+    """
+    rollout, recorded = app.spec.rollout, fields(app.status.get("rollout"))
+    about = rollout.emergency_edition
+    if about is None and recorded.get("emergency") == rollout.emergency:
+        about = recorded.get("edition")
+    return rollout.emergency.strip() if about == edition else ""
+
+
+def _closed_because(app: ValidApp) -> list[str]:
+    found = ["its change window is closed", *unknown_zones(app)]
+    if app.spec.rollout.emergency:
+        found.append(f"spec.rollout.emergencyEdition is not {app.spec.edition}")
+    return found
 
 
 def closed_until_s(app: ValidApp, now_s: float) -> float | None:
@@ -108,8 +128,9 @@ def _count(number: Any, most: int) -> int:
     return number
 
 
-def dump(found: Progress, how: Way, emergency: str = "") -> dict[str, Any]:
+def dump(found: Progress, how: Way, app: ValidApp | None = None) -> dict[str, Any]:
     """For a merge patch of status.rollout: what does not hold any more is null."""
+    why = emergency(app, found.edition) if app else ""
     return {
         "edition": found.edition,
         "from": found.origin,
@@ -123,7 +144,8 @@ def dump(found: Progress, how: Way, emergency: str = "") -> dict[str, Any]:
         "stepAt": rfc3339(found.step_s),
         "until": rfc3339(found.until_s) if found.until_s is not None else None,
         "needs": found.needs.value if found.needs else None,
-        "emergency": emergency or None,
+        "emergency": why or None,
+        "emergencyBy": declarer(app.raw) if app and why else None,
         "reason": found.reason.value,
         "message": found.message,
     }
