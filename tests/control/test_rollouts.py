@@ -124,10 +124,11 @@ def test_an_emergency_is_about_one_edition_and_has_a_reason(
 
 def test_who_declared_an_emergency_and_why_is_recorded_with_its_edition() -> None:
     told = rolling(None, emergency="fire", emergencyEdition="v2")
-    meta = {**told.raw["metadata"], "annotations": {EMERGENCY_ANNOTATION: "tess"}}
+    long = "tess" * 100  # longer than the schema of the status takes
+    meta = {**told.raw["metadata"], "annotations": {EMERGENCY_ANNOTATION: long}}
     told = replace(told, raw={**told.raw, "metadata": meta})
     written = rollouts.dump(replace(GOING, edition="v2"), Way(), told)
-    assert (written["emergency"], written["emergencyBy"]) == ("fire", "tess")
+    assert (written["emergency"], written["emergencyBy"]) == ("fire", long[:256])
     other = rollouts.dump(replace(GOING, edition="v3"), Way(), told)
     assert (other["emergency"], other["emergencyBy"]) == (None, None)
 

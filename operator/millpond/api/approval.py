@@ -8,6 +8,7 @@ from typing import Any
 from millpond.api.names import APPROVAL_ANNOTATION, EMERGENCY_ANNOTATION, SUBMITTER_ANNOTATION
 
 Raw = Mapping[str, Any]
+LONGEST_NAME = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,9 @@ def submitter(owned: Raw) -> str | None:
 
 
 def declarer(app: Raw) -> str | None:
-    """The user who declared the emergency that an ElasticApp names; None: not recorded."""
-    return _annotations(app).get(EMERGENCY_ANNOTATION)
+    """The user who declared the emergency that an ElasticApp names, as much of the name as status takes; None: not
+    recorded."""
+    return _annotations(app).get(EMERGENCY_ANNOTATION, "")[:LONGEST_NAME] or None
 
 
 def submission(app: Raw) -> dict[str, str]:

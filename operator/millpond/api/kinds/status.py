@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from millpond.api.approval import LONGEST_NAME
 from millpond.api.checks.model import StatusModel
 
 MAX_DECISIONS = 20
@@ -121,7 +122,7 @@ class RolloutStatus(StatusModel):
     """The person's act that it waits for: promote, approve or resume; absent: none."""
     emergency: Annotated[str, Field(max_length=256)] | None = None
     """The reason why change windows and approvals did not hold it up; absent: they did."""
-    emergency_by: Annotated[str, Field(max_length=256)] | None = None
+    emergency_by: Annotated[str, Field(max_length=LONGEST_NAME)] | None = None
     """The user who gave that reason."""
     reason: Word | None = None
     """Why it is where it is, in one word."""
