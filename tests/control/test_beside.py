@@ -10,28 +10,14 @@ from millpond.control.guard.faults import Faults
 from millpond.control.guard.lanes import PER_NAMESPACE
 from millpond.control.observe.objects import RetireIntent
 
-from kube.tenants import NOISY, QUIET, Tenants, cluster
+from kube.tenants import NOISY, QUIET, by_hand
 from waiting import eventually_async
 
 WEB = f"{QUIET}/web"
 
 
-async def manual(replicas: int = 2, patience_s: float = 10.0) -> Tenants:
-    """Both apps with so many servers, by hand, and nothing left to be written."""
-    tenants = Tenants(patience_s=patience_s)
-    objects = cluster(QUIET, NOISY)
-    for namespace in (QUIET, NOISY):
-        app = objects[f"elasticapps/{namespace}/web"]
-        app["spec"] = {**app["spec"], "mode": "Manual", "replicas": replicas}
-    tenants.load(objects)
-    for _ in range(4):
-        await tenants.once()
-    tenants.memory.writes.clear()
-    return tenants
-
-
 async def test_while_a_write_of_another_app_holds_the_cycle_one_apps_order_is_written_at_once() -> None:
-    tenants = await manual()
+    tenants = await by_hand(QUIET, NOISY)
     tenants.memory.hangs = lambda path: f"/{NOISY}/" in path
     tenants.lose(NOISY, replicas=1)
     held = asyncio.create_task(tenants.once())
@@ -52,7 +38,7 @@ async def test_while_a_write_of_another_app_holds_the_cycle_one_apps_order_is_wr
 
 
 async def test_what_the_running_cycle_planned_before_an_urgent_write_is_not_carried_out() -> None:
-    tenants = await manual()
+    tenants = await by_hand(QUIET, NOISY)
     tenants.lose(QUIET, replicas=1)
     urgent: list[bool] = []
 
@@ -74,7 +60,7 @@ async def test_what_the_running_cycle_planned_before_an_urgent_write_is_not_carr
 
 
 async def test_a_status_that_hangs_delays_no_order_of_the_same_app() -> None:
-    tenants = await manual(patience_s=0.1)
+    tenants = await by_hand(QUIET, NOISY, patience_s=0.1)
     tenants.memory.hangs = lambda path: path.endswith("/status")
     for wanted in (1, 3):
         tenants.memory.writes.clear()
@@ -88,7 +74,7 @@ async def test_a_status_that_hangs_delays_no_order_of_the_same_app() -> None:
 
 
 async def test_with_hurry_no_cycle_waits_for_status() -> None:
-    tenants = await manual()
+    tenants = await by_hand(QUIET, NOISY)
     tenants.memory.hangs = lambda path: path.endswith("/status")
     tenants.cycle.reporter.hurry = asyncio.Event()
     tenants.cycle.reporter.hurry.set()
@@ -100,7 +86,7 @@ async def test_with_hurry_no_cycle_waits_for_status() -> None:
 
 
 async def test_routers_that_do_not_answer_hold_no_cycle() -> None:
-    tenants = await manual()
+    tenants = await by_hand(QUIET, NOISY)
     objects = dict(tenants.memory.objects)
     pod, now_s = objects[f"pods/{QUIET}/web-v1-a"], tenants.clock()
     uid = pod["metadata"]["uid"]

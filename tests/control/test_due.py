@@ -18,7 +18,7 @@ from millpond.router.telemetry.collector import Collected, EditionSecond
 from millpond_policies.learn.histogram import BOUNDS_MS, EMPTY
 from millpond_policies.world.model import Freshness
 
-from kube.tenants import Tenants, cluster
+from kube.tenants import Tenants, by_hand
 
 NAMES = [f"tenant-{n:02}" for n in range(20)]
 KEYS = [f"{name}/web" for name in NAMES]
@@ -26,17 +26,8 @@ FIRST, SECOND = KEYS[:2]
 
 
 async def at_rest() -> Tenants:
-    """Twenty apps, scaled by hand to what they have, of which nothing is left to be written."""
-    tenants = Tenants()
-    objects = cluster(*NAMES)
-    for name in NAMES:
-        app = objects[f"elasticapps/{name}/web"]
-        app["spec"] = {**app["spec"], "mode": "Manual", "replicas": 2}
-    tenants.load(objects)
-    for _ in range(12):
-        await tenants.once()
-    tenants.memory.writes.clear()
-    return tenants
+    """Twenty apps that each had their turn since they were settled."""
+    return await by_hand(*NAMES, cycles=12)
 
 
 def routers_report(tenants: Tenants, busy: Mapping[str, int], complete: bool = True) -> None:

@@ -3,24 +3,11 @@
 from millpond.control.due import MOST_S
 
 from kube.counting import DERIVED, REGROUPED, counted
-from kube.tenants import NOISY, QUIET, Tenants, cluster
-
-
-async def settled() -> Tenants:
-    tenants = Tenants()
-    objects = cluster(QUIET, NOISY)
-    for namespace in (QUIET, NOISY):
-        app = objects[f"elasticapps/{namespace}/web"]
-        app["spec"] = {**app["spec"], "mode": "Manual", "replicas": 2}
-    tenants.load(objects)
-    for _ in range(4):
-        await tenants.once()
-    tenants.memory.writes.clear()
-    return tenants
+from kube.tenants import NOISY, QUIET, by_hand
 
 
 async def test_a_settled_cycle_derives_each_thing_once_per_app_and_groups_the_cluster_once() -> None:
-    tenants = await settled()
+    tenants = await by_hand(QUIET, NOISY)
     tenants.clock.passed_s += MOST_S  # it is everybody's turn
     with counted() as calls:
         await tenants.once()
@@ -29,7 +16,7 @@ async def test_a_settled_cycle_derives_each_thing_once_per_app_and_groups_the_cl
 
 
 async def test_after_a_write_only_the_app_that_was_written_is_looked_at_again() -> None:
-    tenants = await settled()
+    tenants = await by_hand(QUIET, NOISY)
     tenants.lose(QUIET, replicas=1)
     tenants.clock.passed_s += MOST_S
     with counted() as calls:

@@ -78,6 +78,20 @@ class Tenants:
         self.world.replicasets.store.own(copied(self.memory.objects[key]))
 
 
+async def by_hand(*namespaces: str, replicas: int = 2, patience_s: float = 10.0, cycles: int = 4) -> Tenants:
+    """One app in each, with so many servers by hand, after so many cycles: nothing is left to be written."""
+    tenants = Tenants(patience_s=patience_s)
+    objects = cluster(*namespaces)
+    for namespace in namespaces:
+        app = objects[f"elasticapps/{namespace}/web"]
+        app["spec"] = {**app["spec"], "mode": "Manual", "replicas": replicas}
+    tenants.load(objects)
+    for _ in range(cycles):
+        await tenants.once()
+    tenants.memory.writes.clear()
+    return tenants
+
+
 def _replace(reflector: Reflector[Any], kept: list[Raw], version: int) -> None:
     reflector.store.replace(list(reflector.store.trimmed(kept)), version)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from millpond.control.learn.knowledge import Observed
-from millpond.control.learn.learner import Measured
+from millpond.control.learn.learner import Learner, Measured
 from millpond_policies.learn.histogram import BOUNDS_MS
 from millpond_policies.world.model import Freshness
 
@@ -39,16 +39,22 @@ def edited(edition: str, **rollout: object) -> Edit:
     return Edit({**spec, **settings}, {edition: 2})
 
 
+def started(cluster: Cluster) -> Learner:
+    """What an operator learns that Prometheus tells of the app."""
+    made.furnished(cluster.server)
+    cluster.start_operator()
+    assert cluster.operator is not None
+    learner = cluster.operator.cycle.learner
+    learner.measured = lambda: observed(cluster.clock())
+    return learner
+
+
 @pytest.mark.parametrize("strategy", ["Rolling", "Atomic", "BlueGreen"])
 def test_a_rollout_that_lasts_longer_than_figures_are_believed_comes_to_its_end(strategy: str) -> None:
     cluster = Cluster()
 
     async def play() -> None:
-        made.furnished(cluster.server)
-        cluster.start_operator()
-        assert cluster.operator is not None
-        learner = cluster.operator.cycle.learner
-        learner.measured = lambda: observed(cluster.clock())
+        learner = started(cluster)
         for edit in (edited("v1"), edited("v2", strategy=strategy)):
             edit.apply(cluster)
             await settled(cluster, edit, most=2000)
@@ -64,11 +70,7 @@ def test_while_both_editions_serve_the_load_is_counted_once_and_of_all_servers()
     cluster = Cluster()
 
     async def play() -> None:
-        made.furnished(cluster.server)
-        cluster.start_operator()
-        assert cluster.operator is not None
-        learner = cluster.operator.cycle.learner
-        learner.measured = lambda: observed(cluster.clock())
+        learner = started(cluster)
         first = edited("v1")
         first.apply(cluster)
         await settled(cluster, first)
