@@ -244,6 +244,7 @@ def test_one_app_is_not_detached_while_the_operator_sees_to_others_and_a_dry_run
     product.apply(elastic_app(namespace), elastic_app(namespace, "other"))
     product.wait_serving(namespace)
     eventually(lambda: product.condition(namespace, "Ready", "other")[0] == "True", 30, "the other serves")
+    eventually(lambda: homes(product) == {namespace}, 60, "the apps of earlier tests are gone")
     admin = product.cluster.kubeconfig
     done = millpond("detach", "web", "--yes", "-n", namespace, "--save", str(tmp_path), kubeconfig=admin)
     assert done.returncode == 1
@@ -265,6 +266,11 @@ def test_one_app_is_not_detached_while_the_operator_sees_to_others_and_a_dry_run
     assert not (tmp_path / "kept").exists()
     assert len(left(product, namespace)) == 6
     assert all(gated(p) for p in product.pods(namespace))
+
+
+def homes(product: Product) -> set[str]:
+    """The namespaces that have apps."""
+    return {app["metadata"]["namespace"] for app in product.get("elasticapps")["items"]}
 
 
 def gated(pod: Raw) -> bool:
