@@ -83,8 +83,8 @@ class Learner:
             self._take_loads(collected)
 
     def _says_new(self, record: Record, now_s: float) -> bool:
-        key, newest = record.key, self._measured.foreign.get(record.key)
-        if newest is not None and newest.at_s > self._foreign_at_s.get(key, 0.0):
+        key = record.key
+        if self._foreign(key) is not None:
             return True
         if self._new is None:
             return False
@@ -128,8 +128,9 @@ class Learner:
     def _learn_foreign(self, record: Record, serves: str, goal: Goal, now_s: float) -> None:
         """Another proxy knows apps and no editions: what it saw is of all servers together, and is learned of the
         edition that serves. All editions are as well known as the app."""
-        key, newest = record.key, self._measured.foreign.get(record.key)
-        if newest is None or newest.at_s <= self._foreign_at_s.get(key, 0.0):
+        key = record.key
+        newest = self._foreign(key)
+        if newest is None:
             return
         self._foreign_at_s[key] = newest.at_s
         for name in record.editions:
@@ -137,6 +138,11 @@ class Learner:
                 self._saw(key, name, newest, record.pods, goal, now_s)
             else:
                 self.knowledge.heard(key, name, newest)
+
+    def _foreign(self, key: str) -> Observed | None:
+        """What another proxy saw of the app since the last time."""
+        newest = self._measured.foreign.get(key)
+        return newest if newest is not None and newest.at_s > self._foreign_at_s.get(key, 0.0) else None
 
     def _saw(
         self, key: str, name: str, observed: Observed, pods: list[Pod], goal: Goal, now_s: float

@@ -1,7 +1,7 @@
 """From pods to what the routers should know: which servers get requests, which only finish theirs."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from millpond.control.observe.objects import Pod
@@ -58,16 +58,17 @@ def renewed(last: AppRoutes, holdings: Holdings) -> AppRoutes:
 
 
 def _editions(record: Record, port: int) -> tuple[EditionRoute, ...]:
-    shares = weights(record)
+    endpoints = {name: _endpoints(record.pods_of(name), port) for name in sorted(record.editions)}
+    shares = weights(record, endpoints)
     return tuple(
         EditionRoute(
             name=name,
-            endpoints=_endpoints(record.pods_of(name), port),
+            endpoints=endpoints[name],
             weight=shares.get(name, 0),
             preview=_preview(record, name),
             pins=_pins(record, name, shares.get(name, 0)),
         )
-        for name in sorted(record.editions)
+        for name in endpoints
         if shares.get(name) or record.pods_of(name)
     )
 
@@ -89,20 +90,16 @@ def edition_cookies(app: Candidate, host: str) -> tuple[str, ...]:
     return (own, EDITION_COOKIE) if was_alone else (own,)
 
 
-def weights(record: Record) -> dict[str, int]:
+def weights(record: Record, endpoints: Mapping[str, Iterable[Endpoint]]) -> dict[str, int]:
     """Percent of new sessions by edition; all others only finish what they have.
 
     What an edition without a server should get, another one gets that has servers and a share: 90 % for v1 and 10 % for
     v2 are 100 % for v2 while no server of v1 is ready.
     """
     shares = _declared(record)
-    able = [name for name, share in shares.items() if share and any(map(_is_open, record.pods_of(name)))]
+    served = {name for name, servers in endpoints.items() if not all(e.draining for e in servers)}
+    able = [name for name, share in shares.items() if share and name in served]
     return {name: 100 * (name == able[0]) for name in shares} if len(able) == 1 else shares
-
-
-def _is_open(pod: Pod) -> bool:
-    """New sessions may go there."""
-    return bool(pod.address) and pod.containers_ready and not (pod.deleting or is_draining(pod))
 
 
 def _declared(record: Record) -> dict[str, int]:
